@@ -1,0 +1,19 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    // Tests run against the sources, so that no build is needed and a class has one identity.
+    alias: {
+      '@reagent/core': source('packages/core/src/index.ts'),
+      '@reagent/testing': source('packages/testing/src/index.ts'),
+    },
+  },
+  // Vite reads a tsconfig only for the files it includes; the tests are not in one that emits.
+  oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
+  test: {
+    include: ['packages/*/{src,test}/**/*.test.ts', 'apps/*/{src,test}/**/*.test.ts'],
+  },
+});
