@@ -1,0 +1,51 @@
+import type { DependencyContainer, InjectionToken } from 'tsyringe';
+import { type Constructor, metadataKeys } from './metadata.js';
+
+/**
+ * Something the container gives to who asks for its token: a class, which is its own token, or a token with the way to get its value.
+ *
+ * Each is one instance per application, made before anything listens, in the order listed (imported modules first). A factory gets
+ * the container and may be async; what is listed after it may ask for its result.
+ */
+export type Provider =
+  | Constructor
+  | { readonly token: InjectionToken<unknown>; readonly useClass: Constructor }
+  | { readonly token: InjectionToken<unknown>; readonly useValue: unknown }
+  | { readonly token: InjectionToken<unknown>; readonly useFactory: (container: DependencyContainer) => unknown }
+  | { readonly token: InjectionToken<unknown>; readonly useExisting: InjectionToken<unknown> };
+
+/** A module class with what this import of it adds, as a static `forRoot(options)` returns it. */
+export interface DynamicModule extends ModuleDefinition {
+  readonly module: Constructor;
+}
+
+/** What may stand in `imports`. */
+export type ModuleImport = Constructor | DynamicModule;
+
+/** What a module is made of. */
+export interface ModuleDefinition {
+  /** Modules whose providers and reagents belong to the application as well. */
+  readonly imports?: readonly ModuleImport[];
+  /** For a token that is provided twice, the importing module wins over the imported one, and later over earlier. */
+  readonly providers?: readonly Provider[];
+  /** Classes with `@Reagent`: each gets a listener. */
+  readonly reagents?: readonly Constructor[];
+}
+
+/**
+ * Makes a class a module: a named list of providers, reagents and further modules. `bootstrap` takes the outermost one.
+ *
+ * @example
+ * ```ts
+ * @Module({ imports: [StoreModule.forRoot({ path: 'users.db' })], providers: [Greetings], reagents: [Echo] })
+ * class AppModule {}
+ * ```
+ */
+export function Module(definition: ModuleDefinition = {}): (target: Constructor) => void {
+  return (target) => Reflect.defineMetadata(metadataKeys.module, definition, target);
+}
+
+/** What `@Module` recorded on the class or, if it has none of its own, on the class it extends. */
+export function moduleOf(target: Constructor): ModuleDefinition | undefined {
+  return Reflect.getMetadata(metadataKeys.module, target);
+}
