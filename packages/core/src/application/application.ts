@@ -1,0 +1,51 @@
+import type { InjectionToken } from 'tsyringe';
+import type { Constructor } from '../decorators/metadata.js';
+import type { DescriptorInput } from '../descriptor/descriptor.js';
+import type { Listener, StopOptions } from '../listener/listener.js';
+import type { ApplicationStatistics } from '../telemetry/statistics.js';
+
+/** A running application: what `bootstrap` and `start` give. */
+export abstract class Application implements AsyncDisposable {
+  /** The listeners that have not stopped, in the order in which they were bound. */
+  abstract readonly listeners: readonly Listener[];
+
+  /** Resolves when the application has stopped; never rejects. */
+  abstract readonly closed: Promise<void>;
+
+  /**
+   * The listener of that name, or of that reagent class; the first one, where a class has several.
+   *
+   * @throws StateError if there is none; its message lists those there are.
+   */
+  abstract listener(nameOrClass: string | Constructor): Listener;
+
+  /** What the application's container has for a token. */
+  abstract resolve<T>(token: InjectionToken<T>): T;
+
+  /**
+   * Starts one more listener, which stops with the application or by `listener.stop()`.
+   *
+   * @param descriptor what the class's own descriptor leaves out, or is to say otherwise
+   * @throws ConfigurationError, ProviderError, ListenError; StateError once the application is stopping
+   */
+  abstract start(reagent: Constructor, descriptor?: DescriptorInput): Promise<Listener>;
+
+  /** Suspends all listeners: no new connections, the open ones go on. */
+  abstract suspend(): Promise<void>;
+
+  /** Resumes all listeners, on the same ports. */
+  abstract resume(): Promise<void>;
+
+  /**
+   * Stops all listeners (no new connections, `@OnShutdown` of each open one, then waiting for them until the timeout, then resets)
+   * and disposes the providers. Safe to call twice; a second call may shorten the time.
+   *
+   * @throws AggregateError of what `dispose()` methods threw; all of them are called nevertheless
+   */
+  abstract stop(options?: StopOptions): Promise<void>;
+
+  abstract stats(): ApplicationStatistics;
+
+  /** `stop()`, for `await using`. */
+  abstract [Symbol.asyncDispose](): Promise<void>;
+}

@@ -1,0 +1,28 @@
+import type { Codec } from '../codec/codec.js';
+import type { Listener } from '../listener/listener.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { Counters } from '../telemetry/statistics.js';
+import type { Deadlines } from './deadlines.js';
+import type { SocketConnection } from './socket-connection.js';
+
+type AnyConnection = SocketConnection<unknown, unknown>;
+
+/** What a connection needs of its listener: prepared once for all connections, and told how each goes on. */
+export interface ConnectionHost {
+  readonly listener: Listener;
+  readonly codec: Codec<unknown, unknown>;
+  /** Bytes. */
+  readonly highWaterMark: number;
+  readonly counters: Counters;
+  readonly logger: Logger;
+  /** `undefined` where there is no idle limit, so that no time needs to be taken. */
+  readonly idle: Deadlines<AnyConnection> | undefined;
+  readonly send: Deadlines<AnyConnection>;
+  readonly linger: Deadlines<AnyConnection>;
+  /** `@OnConnection` has done its part, or the connection is gone: the acceptor is free for the next. Called once. */
+  connectionStarted(connection: AnyConnection): void;
+  /** The connection is not to count against `maxConnections` any more. */
+  connectionExempt(connection: AnyConnection): void;
+  /** The socket is closed and the last hook has finished. Called once, last. */
+  connectionFinished(connection: AnyConnection): void;
+}

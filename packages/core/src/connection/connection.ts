@@ -1,0 +1,131 @@
+import type { Codec } from '../codec/codec.js';
+import type { Listener } from '../listener/listener.js';
+import type { Endpoint } from '../transport/endpoint.js';
+import type { Environment } from './environment.js';
+
+/**
+ * Why a connection ended.
+ *
+ * - `client`: the client ended its side, all was answered, the connection closed.
+ * - `server`: the server called `close()` or `reset()`, or a pull-style handler returned.
+ * - `reset`: the client reset the connection, or the network lost it; `error` has the system's code.
+ * - `timeout`: a time limit passed; `error` is a `TimeoutError` that says which.
+ * - `error`: a hook threw or rejected, or the codec refused the input; `error` is what was thrown.
+ * - `shutdown`: the listener or the application stopped.
+ */
+export interface CloseReason {
+  readonly kind: CloseKind;
+  readonly error?: Error;
+}
+
+export type CloseKind = 'client' | 'server' | 'reset' | 'timeout' | 'error' | 'shutdown';
+
+/** What `send()` takes where the codec's outgoing type is not spelled out: bytes take text too, text takes text, messages take any value. */
+export type Outgoing<In> = In extends Uint8Array ? Uint8Array | string : In extends string ? string : unknown;
+
+/** Options of one socket, for `setOptions`. Those left out stay as they are. */
+export interface SocketOptions {
+  /** Sends small segments at once (TCP_NODELAY). */
+  readonly noDelay?: boolean;
+  /** Has the kernel probe a silent peer (SO_KEEPALIVE). */
+  readonly keepAlive?: boolean;
+  /** Milliseconds of silence before the first probe; takes effect together with `keepAlive: true`. */
+  readonly keepAliveInitialDelay?: number;
+  /** Bytes waiting to be sent above which `send()` returns `false` and the connection is no longer read from. */
+  readonly highWaterMark?: number;
+}
+
+export interface RecvOptions {
+  /** Milliseconds to wait before a `TimeoutError`; no byte is lost then. Default: no limit. */
+  readonly timeout?: number;
+}
+
+export interface RecvLengthOptions extends RecvOptions {
+  /** Exactly this many bytes, whatever the codec. */
+  readonly length: number;
+}
+
+export interface RecvUntilOptions extends RecvOptions {
+  /** The bytes before this delimiter, which is taken from the input and not returned; text is UTF-8. */
+  readonly until: string | Uint8Array;
+  /** Bytes before the delimiter above which a `FrameTooLongError` is thrown. Default: 65 536. */
+  readonly maxLength?: number;
+}
+
+/**
+ * One client's connection, and the token under which it is injected into what lives as long as it does
+ * (`scope: 'connection'`).
+ *
+ * A connection behaves like a process: its hooks never run at the same time, and what they send leaves in the order of the calls.
+ */
+export abstract class Connection<In = Buffer, Out = Outgoing<In>> implements AsyncIterable<In> {
+  /** A number no other connection of this process has. */
+  abstract readonly id: number;
+  abstract readonly listener: Listener;
+  /** The connection's own values; what is not set here is read from `listener.env`. Deleted when the connection has closed. */
+  abstract readonly env: Environment;
+  abstract readonly local: Endpoint;
+  abstract readonly remote: Endpoint;
+  /** Whether the connection is encrypted with TLS. */
+  abstract readonly secure: boolean;
+  /** Aborted as soon as the socket has closed, with the `CloseReason` as its reason. */
+  abstract readonly signal: AbortSignal;
+  /** Resolves with the reason as soon as the socket has closed; never rejects. */
+  abstract readonly closed: Promise<CloseReason>;
+  abstract readonly bytesRead: number;
+  abstract readonly bytesWritten: number;
+
+  /** Turns bytes into messages and back. A new one applies from the very next byte, also to bytes already received. */
+  abstract codec: Codec<In, Out>;
+
+  /**
+   * Queues a message; all that is sent in one tick leaves in one write.
+   *
+   * @returns `false` when more than `highWaterMark` bytes now wait, or when the connection has closed and the message is dropped.
+   */
+  abstract send(message: Out): boolean;
+
+  /** Resolves once no more than `highWaterMark` bytes wait to be sent; at once if so already. Resolves as well when the connection closes. */
+  abstract drained(): Promise<void>;
+
+  /**
+   * Waits for the next message; `null` once the client has ended its side, or after a local `close()`. For pull-style handlers, and
+   * inside any hook that is running.
+   *
+   * @throws TimeoutError, UnexpectedEndError (the stream ended inside the bytes asked for), ConnectionClosedError (reset, timed out or
+   *   shut down), StateError (called in push style outside of a hook, or while another `recv` waits), and what the codec throws.
+   */
+  abstract recv(options?: RecvOptions): Promise<In | null>;
+  /** Waits for exactly `length` bytes, whatever the codec; `null` if the stream ends before the first of them. */
+  abstract recv(length: number): Promise<Buffer | null>;
+  abstract recv(options: RecvLengthOptions | RecvUntilOptions): Promise<Buffer | null>;
+
+  /** Iterates over messages until the client ends its side. `break` leaves the connection open. */
+  abstract [Symbol.asyncIterator](): AsyncIterableIterator<In>;
+
+  /** Stops reading from the socket until `resume()`. */
+  abstract pause(): void;
+  abstract resume(): void;
+
+  /**
+   * Gives the connection to another object with hooks. Its `@OnConnection` is called as soon as no hook is running; from then on
+   * all hooks called are its own.
+   *
+   * @throws StateError if the object's class has neither `@OnConnection` nor `@OnData`.
+   */
+  abstract handOver(owner: object): void;
+
+  /** From now on this connection does not count against `maxConnections`: the next waiter is let in. */
+  abstract exempt(): void;
+
+  abstract setOptions(options: SocketOptions): void;
+
+  /** `write`: sends what is queued, then our FIN; input goes on. `read`: drops all further input. `both`: `close()`. */
+  abstract shutdown(how: 'read' | 'write' | 'both'): void;
+
+  /** Sends what is queued, then our FIN, and closes. Further input is dropped. Safe to call twice. */
+  abstract close(): void;
+
+  /** Closes at once with a RST: what is queued is dropped. */
+  abstract reset(): void;
+}

@@ -1,0 +1,89 @@
+/** How late a deadline may be noticed, as a part of its duration. */
+const SLOTS_PER_DURATION = 32;
+
+/** Longest delay of Node.js's timers, in milliseconds. */
+const LONGEST_TICK = 2 ** 31 - 1;
+
+/**
+ * A time limit that very many entries share, on one timer.
+ *
+ * It is a wheel of slots, each a 32nd of the duration. An entry is looked at only when its slot comes up: if it has been active
+ * since, it goes into the slot where it will be due then, so activity costs its owner nothing but noting the time. It expires
+ * after its duration, and at most a 32nd (or a millisecond) later.
+ */
+export class Deadlines<T> {
+  readonly #slots = new Map<number, Set<T>>();
+  readonly #slotOf = new Map<T, number>();
+  readonly #tick: number;
+  #timer: NodeJS.Timeout | undefined;
+  /** Slots up to this one have been looked at. */
+  #swept = 0;
+
+  constructor(
+    /** Milliseconds. */
+    readonly duration: number,
+    /** When the entry was last active, as `performance.now()`. */
+    private readonly activity: (entry: T) => number,
+    private readonly expired: (entry: T) => void,
+  ) {
+    this.#tick = Math.min(LONGEST_TICK, Math.max(1, Math.ceil(duration / SLOTS_PER_DURATION)));
+  }
+
+  /** Starts the time of an entry; does nothing if it runs already. */
+  add(entry: T): void {
+    if (this.duration === Infinity || this.#slotOf.has(entry)) return;
+    if (this.#timer === undefined) {
+      this.#swept = this.#slotAt(performance.now());
+      this.#timer = setInterval(() => this.#sweep(), this.#tick);
+      // Waiting for a time limit is no reason to keep a process that has nothing else to do.
+      this.#timer.unref();
+    }
+    this.#place(entry, this.activity(entry) + this.duration);
+  }
+
+  delete(entry: T): void {
+    const slot = this.#slotOf.get(entry);
+    if (slot === undefined) return;
+    this.#slotOf.delete(entry);
+    const entries = this.#slots.get(slot);
+    entries?.delete(entry);
+    if (entries?.size === 0) this.#slots.delete(slot);
+    if (this.#slotOf.size === 0) this.#stop();
+  }
+
+  #slotAt(time: number): number {
+    return Math.floor(time / this.#tick);
+  }
+
+  #place(entry: T, due: number): void {
+    // The slot after the one in which it is due, so that it is never early.
+    const slot = Math.max(this.#slotAt(due), this.#swept) + 1;
+    this.#slotOf.set(entry, slot);
+    const entries = this.#slots.get(slot);
+    if (entries === undefined) this.#slots.set(slot, new Set([entry]));
+    else entries.add(entry);
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    const current = this.#slotAt(now);
+    while (this.#swept < current) {
+      const slot = ++this.#swept;
+      const entries = this.#slots.get(slot);
+      if (entries === undefined) continue;
+      this.#slots.delete(slot);
+      for (const entry of entries) {
+        this.#slotOf.delete(entry);
+        const due = this.activity(entry) + this.duration;
+        if (due > now) this.#place(entry, due);
+        else this.expired(entry);
+      }
+    }
+    if (this.#slotOf.size === 0) this.#stop();
+  }
+
+  #stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}

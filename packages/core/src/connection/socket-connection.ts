@@ -1,0 +1,868 @@
+import type { Socket } from 'node:net';
+import type { Codec } from '../codec/codec.js';
+import { type Hooks, hooksOf } from '../decorators/hooks.js';
+import type { Constructor } from '../decorators/metadata.js';
+import { ConnectionClosedError, StateError, TimeoutError } from '../errors.js';
+import type { Listener } from '../listener/listener.js';
+import { type Endpoint, localOf, remoteOf } from '../transport/endpoint.js';
+import { passOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
+import {
+  type CloseKind,
+  type CloseReason,
+  Connection,
+  type RecvLengthOptions,
+  type RecvOptions,
+  type RecvUntilOptions,
+  type SocketOptions,
+} from './connection.js';
+import type { ConnectionHost } from './connection-host.js';
+import { childEnvironment, type Environment } from './environment.js';
+import { Inbound, nextMessage, type ReadRequest } from './inbound.js';
+import { Outbound, type OutboundOwner } from './outbound.js';
+import { isPromise } from './promise-like.js';
+import { applySocketOptions } from './socket-options.js';
+
+/** Default of `recv({ until, maxLength })`, in bytes. */
+const UNTIL_MAX_LENGTH = 65_536;
+
+/**
+ * - `starting`: `@OnConnection` has not finished, or the handler is a pull-style one: the connection is passive.
+ * - `open`: data goes to `@OnData`.
+ * - `failing`: an error waits for `@OnError`; input is dropped.
+ * - `closing`: our FIN is on its way behind what was queued; input is dropped.
+ * - `closed`: the socket is gone; hooks may still have to finish.
+ * - `finished`: `@OnClose` has been called, nothing follows.
+ */
+type Phase = 'starting' | 'open' | 'failing' | 'closing' | 'closed' | 'finished';
+
+type RunningHook = 'connection' | 'data' | 'timeout' | 'shutdown' | 'error' | 'close';
+
+/** A `recv` that waits for bytes. */
+interface Reader {
+  readonly request: ReadRequest;
+  readonly settle: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout | undefined;
+}
+
+let lastId = 0;
+
+/**
+ * A connection over a socket.
+ *
+ * All that happens to it is noted in its fields, and `#pump` decides what to do about it: it alone calls hooks, so they never run at
+ * the same time. While a handler waits in `recv`, only the hooks for a timeout, an error and a shutdown may run, and the handler goes
+ * on after them.
+ */
+export class SocketConnection<In, Out> extends Connection<In, Out> implements SocketHolder, OutboundOwner {
+  readonly id = ++lastId;
+  readonly #host: ConnectionHost;
+  readonly #socket: Socket;
+  readonly #inbound: Inbound<In>;
+  readonly #outbound: Outbound;
+  #codec: Codec<In, Out>;
+  #owner: object | undefined;
+  #hooks: Hooks | undefined;
+  #phase: Phase = 'starting';
+  #running: RunningHook | undefined;
+  /** A hook is running while the handler waits in `recv`. */
+  #interrupting = false;
+  #pumping = false;
+  #reader: Reader | undefined;
+  /** What `handOver` was called with, until its turn comes. */
+  #nextOwner: object | undefined;
+  #timedOut = false;
+  #shutdownAsked = false;
+  #stopping = false;
+  /** An error that `@OnError` has not been told of yet. */
+  #error: Error | undefined;
+  #started = false;
+  #reason: CloseReason | undefined;
+  #socketError: Error | undefined;
+  #paused = false;
+  /** Whether the socket flows. */
+  #reading = false;
+  /** Someone has asked for input: until then a passive connection is not read at all. */
+  #wanted = false;
+  #inputDropped = false;
+  #highWaterMark: number;
+  /** When bytes were last received, as `performance.now()`; kept only where there is an idle limit. */
+  #lastReceived = 0;
+  #lastSent = 0;
+  #environment: Environment | undefined;
+  #remote: Endpoint | undefined;
+  #local: Endpoint | undefined;
+  #abort: AbortController | undefined;
+  #closed: { readonly promise: Promise<CloseReason>; readonly resolve: (reason: CloseReason) => void } | undefined;
+  #drainWaiters: (() => void)[] | undefined;
+  #fulfilled: ((value: unknown) => void) | undefined;
+  #rejected: ((error: unknown) => void) | undefined;
+
+  constructor(
+    host: ConnectionHost,
+    socket: Socket,
+    /** What its listener counts it by. */
+    readonly admission: unknown,
+    environment: Environment | undefined,
+  ) {
+    super();
+    this.#host = host;
+    this.#socket = socket;
+    this.#environment = environment;
+    this.#codec = host.codec as Codec<In, Out>;
+    this.#highWaterMark = host.highWaterMark;
+    this.#inbound = new Inbound(this.#codec);
+    this.#outbound = new Outbound(socket, this);
+  }
+
+  get listener(): Listener {
+    return this.#host.listener;
+  }
+
+  get env(): Environment {
+    this.#environment ??= childEnvironment(this.#host.listener.env);
+    return this.#environment;
+  }
+
+  get local(): Endpoint {
+    if (this.#local === undefined) {
+      const local = localOf(this.#socket);
+      // A closed socket no longer knows its own end, which is the listener's.
+      this.#local = local.address === '' ? this.#host.listener.endpoint : local;
+    }
+    return this.#local;
+  }
+
+  get remote(): Endpoint {
+    this.#remote ??= remoteOf(this.#socket);
+    return this.#remote;
+  }
+
+  get secure(): boolean {
+    return false;
+  }
+
+  get bytesRead(): number {
+    return this.#socket.bytesRead;
+  }
+
+  get bytesWritten(): number {
+    return this.#socket.bytesWritten;
+  }
+
+  get lastReceived(): number {
+    return this.#lastReceived;
+  }
+
+  get lastSent(): number {
+    return this.#lastSent;
+  }
+
+  /** Why it ended, or is ending. */
+  get reason(): CloseReason | undefined {
+    return this.#reason;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#isClosed) this.#abort.abort(this.#reason);
+    }
+    return this.#abort.signal;
+  }
+
+  get closed(): Promise<CloseReason> {
+    if (this.#closed === undefined) {
+      let resolve: (reason: CloseReason) => void = () => undefined;
+      const promise = new Promise<CloseReason>((settle) => {
+        resolve = settle;
+      });
+      this.#closed = { promise, resolve };
+      if (this.#isClosed && this.#reason !== undefined) resolve(this.#reason);
+    }
+    return this.#closed.promise;
+  }
+
+  get codec(): Codec<In, Out> {
+    return this.#codec;
+  }
+
+  set codec(codec: Codec<In, Out>) {
+    this.#codec = codec;
+    this.#inbound.codec = codec;
+    this.#pump();
+  }
+
+  get #isClosed(): boolean {
+    return this.#phase === 'closed' || this.#phase === 'finished';
+  }
+
+  get #isEnding(): boolean {
+    return this.#phase === 'closing' || this.#isClosed;
+  }
+
+  /** Begins the connection's life: `@OnConnection` of its owner, and so on. */
+  start(owner: object, hooks: Hooks): void {
+    passOn(this.#socket, this);
+    this.#lastReceived = this.#host.idle === undefined ? 0 : performance.now();
+    this.#host.idle?.add(this as SocketConnection<unknown, unknown>);
+    this.#owner = owner;
+    this.#hooks = hooks;
+    this.#pumping = true;
+    this.#outbound.held = true;
+    this.#enter(owner, hooks);
+    this.#unhold();
+    this.#pump();
+  }
+
+  /** Ends a connection whose owner could not be made: no hook of it is called. */
+  abandon(error: Error): void {
+    this.#reason = { kind: 'error', error };
+    this.#report(error, 'the handler of a connection could not be made');
+    passOn(this.#socket, this);
+    resetSocket(this.#socket);
+  }
+
+  // What the hooks and the handler call.
+
+  /** Hot path. */
+  send(message: Out): boolean {
+    const outbound = this.#outbound;
+    if (outbound.ended) return false;
+    this.#codec.encode(message, outbound);
+    this.#host.counters.messagesOut++;
+    return outbound.waiting <= this.#highWaterMark;
+  }
+
+  drained(): Promise<void> {
+    if (this.#outbound.waiting <= this.#highWaterMark) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#drainWaiters ??= [];
+      this.#drainWaiters.push(resolve);
+    });
+  }
+
+  recv(options?: RecvOptions): Promise<In | null>;
+  recv(length: number): Promise<Buffer | null>;
+  recv(options: RecvLengthOptions | RecvUntilOptions): Promise<Buffer | null>;
+  recv(wanted?: number | RecvOptions | RecvLengthOptions | RecvUntilOptions): Promise<In | Buffer | null> {
+    if (wanted === undefined) return this.#receive(nextMessage, undefined, asIs<In>);
+    if (typeof wanted === 'number') return this.#receive(lengthRequest(wanted), undefined, asIs<Buffer>);
+    if ('length' in wanted) return this.#receive(lengthRequest(wanted.length), wanted.timeout, asIs<Buffer>);
+    if ('until' in wanted) return this.#receive(untilRequest(wanted), wanted.timeout, asIs<Buffer>);
+    return this.#receive(nextMessage, wanted.timeout, asIs<In>);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<In> {
+    let over = false;
+    const end = (): IteratorResult<In> => ({ value: undefined, done: true });
+    const iterator: AsyncIterableIterator<In> = {
+      next: () => (over ? Promise.resolve(end()) : this.#receive(nextMessage, undefined, asResult<In>)),
+      return: () => {
+        over = true;
+        return Promise.resolve(end());
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#updateReading();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#pump();
+  }
+
+  handOver(owner: object): void {
+    if (this.#isEnding || this.#phase === 'failing') return;
+    requireHooks(owner);
+    this.#nextOwner = owner;
+    this.#pump();
+  }
+
+  exempt(): void {
+    this.#host.connectionExempt(this as SocketConnection<unknown, unknown>);
+  }
+
+  setOptions(options: SocketOptions): void {
+    applySocketOptions(this.#socket, options);
+    if (options.highWaterMark !== undefined) {
+      this.#highWaterMark = options.highWaterMark;
+      this.#settleDrained();
+      this.#pump();
+    }
+  }
+
+  shutdown(how: 'read' | 'write' | 'both'): void {
+    if (how === 'both') return this.close();
+    if (how === 'write') {
+      this.#outbound.end();
+    } else {
+      this.#dropInput();
+      this.#pump();
+    }
+  }
+
+  close(): void {
+    this.#close(this.#inbound.ended ? 'client' : this.#stopping ? 'shutdown' : 'server');
+  }
+
+  reset(): void {
+    this.#resetBecause({ kind: this.#stopping ? 'shutdown' : 'server' });
+  }
+
+  // What the listener calls.
+
+  /** The listener stops: tells `@OnShutdown`. */
+  stop(): void {
+    if (this.#stopping || this.#isEnding) return;
+    this.#stopping = true;
+    this.#shutdownAsked = true;
+    this.#pump();
+  }
+
+  /** The time to stop in is over. */
+  cutOff(): void {
+    this.#resetBecause({ kind: 'shutdown' });
+  }
+
+  idleExpired(): void {
+    if (this.#isEnding || this.#phase === 'failing') return;
+    this.#timedOut = true;
+    this.#pump();
+  }
+
+  sendExpired(): void {
+    if (this.#isClosed) return;
+    const error = new TimeoutError('send', this.#host.send.duration);
+    this.#reason ??= { kind: 'timeout', error };
+    this.#tell(error);
+    resetSocket(this.#socket);
+  }
+
+  lingerExpired(): void {
+    this.#socket.destroy();
+  }
+
+  // What the socket calls.
+
+  /** Hot path. */
+  socketReceived(chunk: Buffer): void {
+    if (this.#host.idle !== undefined) this.#lastReceived = performance.now();
+    if (this.#inputDropped) return;
+    this.#inbound.push(chunk);
+    this.#pump();
+  }
+
+  socketEnded(): void {
+    this.#inbound.ended = true;
+    this.#pump();
+  }
+
+  socketFailed(error: Error): void {
+    this.#socketError = error;
+  }
+
+  socketClosed(): void {
+    const error = this.#socketError;
+    const undelivered = !this.#outbound.finished && (this.#reason?.kind === 'client' || this.#reason?.kind === 'server');
+    if (error !== undefined && (this.#reason === undefined || undelivered)) this.#reason = { kind: 'reset', error };
+    this.#reason ??= { kind: this.#inbound.ended ? 'client' : 'server' };
+    this.#phase = 'closed';
+    const host = this.#host;
+    const self = this as SocketConnection<unknown, unknown>;
+    host.idle?.delete(self);
+    host.send.delete(self);
+    host.linger.delete(self);
+    this.#dropInput();
+    this.#outbound.drop();
+    this.#settleDrained();
+    this.#releaseReader();
+    this.#abort?.abort(this.#reason);
+    this.#closed?.resolve(this.#reason);
+    this.#markStarted();
+    this.#pump();
+  }
+
+  outboundStalled(): void {
+    this.#lastSent = performance.now();
+    this.#host.send.add(this as SocketConnection<unknown, unknown>);
+  }
+
+  outboundMoved(): void {
+    this.#lastSent = performance.now();
+    if (!this.#outbound.stalled) this.#host.send.delete(this as SocketConnection<unknown, unknown>);
+    this.#settleDrained();
+    this.#pump();
+  }
+
+  outboundEnded(): void {
+    this.#linger();
+  }
+
+  // One place decides what happens next.
+
+  /** Hot path: does all that there is to do, then sends what that has queued. */
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    this.#outbound.held = true;
+    while (this.#step());
+    this.#unhold();
+    this.#updateReading();
+  }
+
+  #unhold(): void {
+    this.#outbound.held = false;
+    this.#pumping = false;
+    this.#outbound.flush();
+  }
+
+  /** Does one thing; returns whether there may be more to do. */
+  #step(): boolean {
+    if (this.#running !== undefined) return this.#reader !== undefined && !this.#interrupting && this.#stepParked();
+    if (this.#phase === 'open' && !this.#attention) return this.#stepData();
+    if (this.#error !== undefined) return this.#stepError();
+    if (this.#phase === 'closed') return this.#stepClose();
+    if (this.#isEnding || this.#phase === 'failing') return false;
+    if (this.#nextOwner !== undefined) return this.#stepOwner(this.#nextOwner);
+    if (this.#timedOut) return this.#stepTimeout();
+    if (this.#shutdownAsked) return this.#stepShutdown();
+    return this.#phase === 'open' && this.#stepData();
+  }
+
+  /** Whether something other than data is to be looked at. */
+  get #attention(): boolean {
+    return this.#error !== undefined || this.#nextOwner !== undefined || this.#timedOut || this.#shutdownAsked;
+  }
+
+  /** The handler waits in `recv`: it gets what it waits for, unless a hook comes first. */
+  #stepParked(): boolean {
+    if (this.#error !== undefined) return this.#stepError();
+    if (this.#isEnding) return false;
+    if (this.#timedOut) return this.#stepTimeout();
+    if (this.#shutdownAsked) return this.#stepShutdown();
+    this.#serveReader();
+    return false;
+  }
+
+  /** Hot path: the next message to `@OnData`. */
+  #stepData(): boolean {
+    if (this.#paused || this.#outbound.waiting > this.#highWaterMark) return false;
+    const inbound = this.#inbound;
+    if (inbound.length > 0) {
+      let message: In | undefined;
+      try {
+        message = inbound.next();
+      } catch (error) {
+        this.#fail(asError(error));
+        return true;
+      }
+      if (message !== undefined) {
+        this.#host.counters.messagesIn++;
+        this.#run('data', (this.#hooks as Hooks).data, message);
+        return true;
+      }
+    }
+    if (inbound.exhausted) this.#close('client');
+    return false;
+  }
+
+  #stepError(): boolean {
+    const error = this.#error as Error;
+    this.#error = undefined;
+    const hook = this.#hooks?.error;
+    if (hook === undefined) this.#afterError();
+    else this.#run('error', hook, error);
+    return true;
+  }
+
+  #stepClose(): boolean {
+    this.#phase = 'finished';
+    const hook = this.#hooks?.close;
+    if (hook === undefined || this.#owner === undefined) this.#finish();
+    else this.#run('close', hook, this.#reason);
+    return false;
+  }
+
+  #stepOwner(owner: object): boolean {
+    this.#nextOwner = undefined;
+    this.#enter(owner, hooksOf(owner.constructor as Constructor));
+    return true;
+  }
+
+  #stepTimeout(): boolean {
+    this.#timedOut = false;
+    const hook = this.#hooks?.timeout;
+    if (hook === undefined) this.#idleTimeout();
+    else this.#run('timeout', hook, undefined);
+    return true;
+  }
+
+  #stepShutdown(): boolean {
+    this.#shutdownAsked = false;
+    const hook = this.#hooks?.shutdown;
+    if (hook !== undefined) this.#run('shutdown', hook, undefined);
+    return true;
+  }
+
+  #enter(owner: object, hooks: Hooks): void {
+    this.#owner = owner;
+    this.#hooks = hooks;
+    this.#phase = 'starting';
+    if (hooks.connection === undefined) this.#opened();
+    else this.#run('connection', hooks.connection, undefined);
+    // A pull-style handler is on its own from here on.
+    if (hooks.data === undefined && this.#running !== undefined) this.#markStarted();
+  }
+
+  #opened(): void {
+    if (this.#phase === 'starting') this.#phase = 'open';
+    this.#wanted = true;
+    this.#markStarted();
+  }
+
+  #markStarted(): void {
+    if (this.#started) return;
+    this.#started = true;
+    this.#host.connectionStarted(this as SocketConnection<unknown, unknown>);
+  }
+
+  /** Hot path: calls a hook, and waits for it if it returns a promise. */
+  #run(hook: RunningHook, method: ((this: object, ...args: never[]) => unknown) | undefined, argument: unknown): void {
+    const interrupts = this.#running !== undefined;
+    if (interrupts) this.#interrupting = true;
+    else this.#running = hook;
+    let result: unknown;
+    try {
+      result = (method as (this: object, conn: this, argument: unknown) => unknown).call(this.#owner as object, this, argument);
+    } catch (error) {
+      this.#leave(interrupts);
+      this.#threw(hook, asError(error));
+      return;
+    }
+    if (isPromise(result)) {
+      this.#await(result, hook, interrupts);
+      return;
+    }
+    this.#leave(interrupts);
+    this.#returned(hook, result);
+  }
+
+  #leave(interrupts: boolean): void {
+    if (interrupts) this.#interrupting = false;
+    else this.#running = undefined;
+  }
+
+  #await(result: PromiseLike<unknown>, hook: RunningHook, interrupts: boolean): void {
+    if (interrupts) {
+      result.then(
+        (value) => this.#settled(hook, true, value, undefined),
+        (error) => this.#settled(hook, true, undefined, asError(error)),
+      );
+      return;
+    }
+    // Made once a connection: one hook runs at a time, and `#running` says which.
+    this.#fulfilled ??= (value) => this.#settled(this.#running as RunningHook, false, value, undefined);
+    this.#rejected ??= (error) => this.#settled(this.#running as RunningHook, false, undefined, asError(error));
+    result.then(this.#fulfilled, this.#rejected);
+  }
+
+  #settled(hook: RunningHook, interrupts: boolean, value: unknown, error: Error | undefined): void {
+    this.#leave(interrupts);
+    if (error === undefined) this.#returned(hook, value);
+    else this.#threw(hook, error);
+    this.#pump();
+  }
+
+  /** A hook has finished. */
+  #returned(hook: RunningHook, value: unknown): void {
+    switch (hook) {
+      case 'data':
+      case 'shutdown':
+        return;
+      case 'connection':
+        return this.#connectionReturned(value);
+      case 'timeout':
+        if (value === 'keep') this.#keep();
+        else this.#idleTimeout();
+        return;
+      case 'error':
+        return this.#afterError();
+      case 'close':
+        return this.#finish();
+    }
+  }
+
+  #connectionReturned(value: unknown): void {
+    if (typeof value === 'object' && value !== null && !this.#isEnding) {
+      try {
+        requireHooks(value);
+      } catch (error) {
+        this.#threw('connection', asError(error));
+        return;
+      }
+      this.#nextOwner = value;
+    }
+    if (this.#nextOwner !== undefined) return;
+    if (this.#hooks?.data !== undefined) {
+      this.#opened();
+    } else {
+      this.#markStarted();
+      this.close();
+    }
+  }
+
+  /** A hook has thrown or rejected. */
+  #threw(hook: RunningHook, error: Error): void {
+    // What `recv` was rejected with because of the connection's own end is no error of the handler.
+    if (error instanceof ConnectionClosedError && error.reason === this.#reason) return;
+    if (error === this.#reason?.error) return;
+    this.#host.counters.handlerErrors++;
+    if (hook === 'close' || hook === 'error') {
+      this.#report(error, `@On${hook === 'close' ? 'Close' : 'Error'} failed`);
+      if (hook === 'close') this.#finish();
+      else this.#afterError();
+      return;
+    }
+    this.#fail(error);
+  }
+
+  /** Something went wrong with this connection: `@OnError` is told, then it closes. */
+  #fail(error: Error): void {
+    this.#reason ??= { kind: error instanceof TimeoutError ? 'timeout' : 'error', error };
+    this.#dropInput();
+    if (!this.#isEnding) this.#phase = 'failing';
+    this.#tell(error);
+    // A handler that is busy elsewhere may take long: the client is not to wait for it.
+    if (this.#running !== undefined && (this.#reader === undefined || this.#interrupting)) this.#end();
+  }
+
+  #tell(error: Error): void {
+    this.#error = error;
+    if (error instanceof TimeoutError) this.#host.logger.info(this.#fields(error), 'connection timed out');
+    else this.#report(error, 'connection failed');
+    this.#pump();
+  }
+
+  #report(error: Error, message: string): void {
+    this.#host.logger.error(this.#fields(error), message);
+  }
+
+  #fields(error: Error): object {
+    return { listener: this.#host.listener.name, connection: this.id, remote: this.remote.address, err: error };
+  }
+
+  #afterError(): void {
+    this.#releaseReader();
+    this.#end();
+  }
+
+  #keep(): void {
+    this.#lastReceived = performance.now();
+    this.#host.idle?.add(this as SocketConnection<unknown, unknown>);
+  }
+
+  #idleTimeout(): void {
+    if (this.#isEnding) return;
+    this.#fail(new TimeoutError('idle', this.#host.idle?.duration ?? 0));
+  }
+
+  // Ending.
+
+  #close(kind: CloseKind): void {
+    if (this.#isEnding) return;
+    this.#reason ??= { kind };
+    this.#end();
+  }
+
+  /** Sends what is queued and our FIN; what still comes in is dropped. */
+  #end(): void {
+    if (this.#isEnding) return;
+    this.#phase = 'closing';
+    this.#dropInput();
+    this.#releaseReader();
+    this.#outbound.end();
+    this.#linger();
+    this.#updateReading();
+  }
+
+  /**
+   * Our FIN is out, and the client's is awaited, but not for ever. Closing without that would answer bytes that are still on their
+   * way with a RST, which can overtake what we sent last.
+   */
+  #linger(): void {
+    if (this.#phase !== 'closing' || !this.#outbound.finished || this.#inbound.ended) return;
+    this.#lastSent = performance.now();
+    this.#host.linger.add(this as SocketConnection<unknown, unknown>);
+  }
+
+  #resetBecause(reason: CloseReason): void {
+    if (this.#isClosed) return;
+    this.#reason ??= reason;
+    this.#outbound.drop();
+    if (this.#phase !== 'closing') this.#phase = 'closing';
+    this.#dropInput();
+    this.#releaseReader();
+    resetSocket(this.#socket);
+  }
+
+  #finish(): void {
+    const { counters } = this.#host;
+    counters.bytesIn += this.bytesRead;
+    counters.bytesOut += this.bytesWritten;
+    counters.closed[(this.#reason as CloseReason).kind]++;
+    this.#environment = undefined;
+    this.#host.connectionFinished(this as SocketConnection<unknown, unknown>);
+  }
+
+  // Reading.
+
+  #receive<R>(request: ReadRequest, timeout: number | undefined, wrap: (value: unknown) => R): Promise<R> {
+    if (this.#running === undefined && !this.#isEnding) {
+      return Promise.reject(
+        new StateError('recv() was called in push style outside of a hook: data goes to @OnData; leave @OnData out to read with recv()'),
+      );
+    }
+    if (this.#reader !== undefined) {
+      return Promise.reject(new StateError('recv() was called while another recv() waits: await one before the next'));
+    }
+    let value: unknown;
+    try {
+      value = this.#take(request);
+    } catch (error) {
+      return Promise.reject(asError(error));
+    }
+    if (value !== undefined) return Promise.resolve(wrap(value));
+    return new Promise<R>((resolve, reject) => {
+      this.#reader = {
+        request,
+        settle: (settled) => resolve(wrap(settled)),
+        reject,
+        timer: timeout === undefined ? undefined : setTimeout(() => this.#recvTimeout(timeout), timeout),
+      };
+      this.#wanted = true;
+      if (this.#attention) this.#pump();
+      else this.#updateReading();
+    });
+  }
+
+  /** What `request` asks for if it is there; `undefined` if it has to be waited for. */
+  #take(request: ReadRequest): unknown {
+    if (this.#isEnding || this.#inputDropped) {
+      const reason = this.#reason;
+      if (reason !== undefined && !isOrderly(reason.kind)) throw new ConnectionClosedError(reason);
+      return null;
+    }
+    if (this.#interrupting || this.#outbound.waiting > this.#highWaterMark) return undefined;
+    const value = this.#inbound.read(request);
+    if (value === undefined) return undefined;
+    if (value !== null && request.kind === 'message') this.#host.counters.messagesIn++;
+    if (!this.#reading) this.#updateReading();
+    return value;
+  }
+
+  #serveReader(): void {
+    const reader = this.#reader as Reader;
+    let value: unknown;
+    try {
+      value = this.#take(reader.request);
+    } catch (error) {
+      this.#forgetReader();
+      reader.reject(asError(error));
+      return;
+    }
+    if (value === undefined) return;
+    this.#forgetReader();
+    reader.settle(value);
+  }
+
+  #recvTimeout(timeout: number): void {
+    const reader = this.#reader;
+    this.#forgetReader();
+    reader?.reject(new TimeoutError('recv', timeout));
+  }
+
+  #forgetReader(): void {
+    clearTimeout(this.#reader?.timer);
+    this.#reader = undefined;
+  }
+
+  /** The connection ends: a waiting `recv` gets the end of the stream, or the reason why there is none. */
+  #releaseReader(): void {
+    const reader = this.#reader;
+    if (reader === undefined) return;
+    this.#forgetReader();
+    const reason = this.#reason;
+    if (reason === undefined || isOrderly(reason.kind)) reader.settle(null);
+    else reader.reject(reason.error instanceof TimeoutError ? reason.error : new ConnectionClosedError(reason));
+  }
+
+  #dropInput(): void {
+    this.#inputDropped = true;
+    this.#inbound.clear();
+  }
+
+  #settleDrained(): void {
+    if (this.#drainWaiters === undefined || this.#outbound.waiting > this.#highWaterMark) return;
+    const waiters = this.#drainWaiters;
+    this.#drainWaiters = undefined;
+    for (const resolve of waiters) resolve();
+  }
+
+  /** Hot path: starts or stops the flow of the socket. */
+  #updateReading(): void {
+    const reading = this.#shouldRead();
+    if (reading === this.#reading || this.#isClosed) return;
+    this.#reading = reading;
+    if (reading) this.#socket.resume();
+    else this.#socket.pause();
+  }
+
+  #shouldRead(): boolean {
+    // What is dropped is read all the same: only so does the client's FIN come through.
+    if (this.#inputDropped) return true;
+    if (this.#paused || !this.#wanted || this.#outbound.waiting > this.#highWaterMark) return false;
+    if (this.#reader !== undefined) return !this.#interrupting;
+    // In push style, one chunk may wait while a hook runs; in pull style, as much as may wait to be sent.
+    return this.#phase === 'open' ? this.#inbound.length === 0 : this.#inbound.length < this.#highWaterMark;
+  }
+}
+
+function lengthRequest(length: number): ReadRequest {
+  if (!Number.isSafeInteger(length) || length < 0) throw new RangeError(`recv() takes a whole number of bytes from 0 on, not ${length}`);
+  return { kind: 'length', length };
+}
+
+function untilRequest({ until, maxLength = UNTIL_MAX_LENGTH }: RecvUntilOptions): ReadRequest {
+  const delimiter = typeof until === 'string' ? Buffer.from(until) : until;
+  if (delimiter.length === 0) throw new RangeError('recv({ until }) takes a delimiter of at least one byte');
+  return { kind: 'until', delimiter, maxLength, scanned: 0 };
+}
+
+function asIs<T>(value: unknown): T | null {
+  return value as T | null;
+}
+
+function asResult<T>(value: unknown): IteratorResult<T> {
+  return value === null ? { value: undefined, done: true } : { value: value as T, done: false };
+}
+
+/** Whether a reader sees the end of the stream rather than an error. */
+function isOrderly(kind: CloseKind): boolean {
+  return kind === 'client' || kind === 'server' || kind === 'shutdown';
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(`something that is no Error was thrown: ${String(thrown)}`, { cause: thrown });
+}
+
+function requireHooks(owner: object): void {
+  const { className, connection, data } = hooksOf(owner.constructor as Constructor);
+  if (connection !== undefined || data !== undefined) return;
+  throw new StateError(`${className} cannot own a connection: give it a method with @OnConnection or @OnData`);
+}

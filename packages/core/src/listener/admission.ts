@@ -1,0 +1,144 @@
+import { Deadlines } from '../connection/deadlines.js';
+import type { Descriptor } from '../descriptor/descriptor.js';
+import type { RejectReason } from '../telemetry/statistics.js';
+import type { Arrival } from './arrival.js';
+import { Fifo } from './fifo.js';
+import { RateLimit } from './rate-limit.js';
+
+type AdmissionLimits = Pick<Descriptor, 'maxConnections' | 'maxConnectionsPerIp' | 'acceptRate' | 'maxWaiting' | 'timeouts'>;
+
+/** What becomes of those who arrive. */
+export interface AdmissionDesk {
+  admitted(arrival: Arrival): void;
+  turnedAway(arrival: Arrival, reason: RejectReason): void;
+}
+
+/** Who may come in: the limits on connections, and the queue of those who wait for room. */
+export class Admission {
+  readonly #desk: AdmissionDesk;
+  readonly #waiting = new Fifo<Arrival>();
+  readonly #waits: Deadlines<Arrival>;
+  readonly #perIp = new Map<string, number>();
+  readonly #maxPerIp: number;
+  readonly #maxWaiting: number;
+  readonly #rate: RateLimit | undefined;
+  #maxConnections: number;
+  #active = 0;
+  #waking = false;
+
+  constructor(limits: AdmissionLimits, desk: AdmissionDesk) {
+    this.#desk = desk;
+    this.#maxConnections = limits.maxConnections;
+    this.#maxPerIp = limits.maxConnectionsPerIp;
+    this.#maxWaiting = limits.maxWaiting;
+    this.#rate = limits.acceptRate === undefined ? undefined : new RateLimit(limits.acceptRate);
+    this.#waits = new Deadlines(
+      limits.timeouts.wait,
+      (arrival) => arrival.since,
+      (arrival) => this.#turnAway(arrival, 'wait'),
+    );
+  }
+
+  /** Connections that count: admitted, not exempt, not closed. */
+  get active(): number {
+    return this.#active;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  get maxConnections(): number {
+    return this.#maxConnections;
+  }
+
+  set maxConnections(limit: number) {
+    this.#maxConnections = limit;
+    this.#wake();
+  }
+
+  /** Why a client at this address is not even to wait; `undefined` if it may. */
+  refusal(ip: string): RejectReason | undefined {
+    if (ip === '') return undefined;
+    if (this.#rate !== undefined && !this.#rate.take(ip)) return 'acceptRate';
+    if ((this.#perIp.get(ip) ?? 0) >= this.#maxPerIp) return 'maxConnectionsPerIp';
+    return undefined;
+  }
+
+  /** Admits a client, has it wait for room, or turns it away. Whoever comes in must go out by `leave`. */
+  enter(arrival: Arrival): void {
+    this.#count(arrival.ip, 1);
+    if (this.#active < this.#maxConnections) {
+      this.#admit(arrival);
+    } else if (this.#waiting.size < this.#maxWaiting) {
+      this.#waiting.push(arrival);
+      if (this.#waits.duration !== Infinity) arrival.since = performance.now();
+      this.#waits.add(arrival);
+    } else {
+      this.#turnAway(arrival, 'maxConnections');
+    }
+  }
+
+  /** A client that was admitted is gone. */
+  leave(arrival: Arrival): void {
+    this.#count(arrival.ip, -1);
+    this.exempt(arrival);
+  }
+
+  /** A client that waited is gone by itself; returns whether it waited. */
+  abandon(arrival: Arrival): boolean {
+    if (!this.#waiting.delete(arrival)) return false;
+    this.#waits.delete(arrival);
+    this.#count(arrival.ip, -1);
+    return true;
+  }
+
+  /** From now on a connection does not count against `maxConnections`. */
+  exempt(arrival: Arrival): void {
+    if (!arrival.counted) return;
+    arrival.counted = false;
+    this.#active--;
+    this.#wake();
+  }
+
+  /** Turns away all who wait. */
+  clear(): void {
+    for (let arrival = this.#waiting.shift(); arrival !== undefined; arrival = this.#waiting.shift()) {
+      this.#turnAway(arrival, 'shutdown');
+    }
+  }
+
+  #admit(arrival: Arrival): void {
+    arrival.counted = true;
+    arrival.state = 'admitted';
+    this.#active++;
+    this.#desk.admitted(arrival);
+  }
+
+  #turnAway(arrival: Arrival, reason: RejectReason): void {
+    this.#waiting.delete(arrival);
+    this.#waits.delete(arrival);
+    this.#count(arrival.ip, -1);
+    this.#desk.turnedAway(arrival, reason);
+  }
+
+  // A loop, since one that is admitted may be gone again before `admitted` returns, and thousands may wait.
+  #wake(): void {
+    if (this.#waking) return;
+    this.#waking = true;
+    while (this.#active < this.#maxConnections) {
+      const arrival = this.#waiting.shift();
+      if (arrival === undefined) break;
+      this.#waits.delete(arrival);
+      this.#admit(arrival);
+    }
+    this.#waking = false;
+  }
+
+  #count(ip: string, change: 1 | -1): void {
+    if (this.#maxPerIp === Infinity || ip === '') return;
+    const count = (this.#perIp.get(ip) ?? 0) + change;
+    if (count === 0) this.#perIp.delete(ip);
+    else this.#perIp.set(ip, count);
+  }
+}

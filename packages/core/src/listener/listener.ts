@@ -1,0 +1,65 @@
+import type { Connection } from '../connection/connection.js';
+import type { Environment } from '../connection/environment.js';
+import type { ListenerStatistics } from '../telemetry/statistics.js';
+import type { Endpoint } from '../transport/endpoint.js';
+
+/**
+ * - `starting`: bound, but the application is not up yet; what arrives is held.
+ * - `listening`: accepts.
+ * - `suspended`: does not accept; what is open goes on.
+ * - `draining`: stopping, and waiting for what is open.
+ * - `stopped`: over.
+ */
+export type ListenerStatus = 'starting' | 'listening' | 'suspended' | 'draining' | 'stopped';
+
+export interface StopOptions {
+  /** Milliseconds that connections have to end by themselves before they are reset. Default: `timeouts.shutdown`. */
+  readonly timeout?: number;
+}
+
+export interface WaitOptions {
+  /** Milliseconds before a `TimeoutError`. Default: no limit. */
+  readonly timeout?: number;
+}
+
+/** One bound port, path or descriptor with its acceptors, and the token under which it is injected per connection. */
+export abstract class Listener {
+  abstract readonly id: number;
+  abstract readonly name: string;
+  /** Where it is bound: the host's address, or the Unix socket's path. */
+  abstract readonly address: string;
+  /** The port it is bound to, also when the descriptor asked for 0; 0 for a Unix socket. */
+  abstract readonly port: number;
+  /** `host` of the descriptor; `undefined` for all interfaces. */
+  abstract readonly host: string | undefined;
+  abstract readonly endpoint: Endpoint;
+  abstract readonly secure: boolean;
+  /** Values that every connection's `env` falls back to. */
+  abstract readonly env: Environment;
+  abstract readonly status: ListenerStatus;
+  /** The connections whose `@OnConnection` was entered and that have not closed. */
+  abstract readonly connections: ReadonlySet<Connection<unknown, unknown>>;
+
+  /** Connections that may be open at a time. Setting it takes effect at once: a higher one lets waiters in, a lower one closes nothing. */
+  abstract maxConnections: number;
+
+  abstract stats(): ListenerStatistics;
+
+  /** Sets how many connections may be set up at the same time. Busy acceptors over the number finish what they do. */
+  abstract resize(acceptors: number): void;
+
+  /** Stops accepting; open and waiting connections go on. Does nothing if already suspended. */
+  abstract suspend(): Promise<void>;
+
+  /** Accepts again, on the same port also where the descriptor asked for 0. */
+  abstract resume(): Promise<void>;
+
+  /** Resolves once `predicate` is true of the number of connections admitted and not yet closed. */
+  abstract waitForConnections(predicate: (connections: number) => boolean, options?: WaitOptions): Promise<void>;
+
+  /** Stops accepting, refuses those that wait, calls `@OnShutdown` of each connection, waits, and resets what is left. */
+  abstract stop(options?: StopOptions): Promise<void>;
+
+  /** Sends a message to every open connection. */
+  abstract broadcast(message: unknown): void;
+}

@@ -1,0 +1,523 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { bytes } from '../codec/bytes.js';
+import type { Codec } from '../codec/codec.js';
+import type { Connection } from '../connection/connection.js';
+import type { ConnectionHost } from '../connection/connection-host.js';
+import { Deadlines } from '../connection/deadlines.js';
+import { type Environment, rootEnvironment } from '../connection/environment.js';
+import { isPromise } from '../connection/promise-like.js';
+import { SocketConnection } from '../connection/socket-connection.js';
+import type { Descriptor } from '../descriptor/descriptor.js';
+import { ListenError, StateError, TimeoutError } from '../errors.js';
+import type { Logger } from '../telemetry/logger.js';
+import { Counters, type ListenerStatistics, type RejectReason } from '../telemetry/statistics.js';
+import { type BindTarget, bind, describeTarget, unbind } from '../transport/bind.js';
+import type { Endpoint } from '../transport/endpoint.js';
+import { descriptorCeiling, descriptorOf } from '../transport/file-descriptors.js';
+import { hold, resetSocket } from '../transport/held-socket.js';
+import { AcceptorPool } from './acceptor-pool.js';
+import { Admission, type AdmissionDesk } from './admission.js';
+import { Alarms } from './alarms.js';
+import { Arrival } from './arrival.js';
+import { Listener, type ListenerStatus, type StopOptions, type WaitOptions } from './listener.js';
+import type { Owners } from './owners.js';
+import { SocketIncoming } from './socket-incoming.js';
+
+type AnyConnection = SocketConnection<unknown, unknown>;
+
+/** How long a client may take to answer our FIN with its own, in milliseconds. */
+const LINGER = 2_000;
+
+/** How long hooks may still run after `stop` has reset their connections, in milliseconds. */
+const LAST_HOOKS = 1_000;
+
+/** A burst of clients refused for want of descriptors is over after so many milliseconds without one. */
+const BURST_GAP = 5_000;
+
+let lastId = 0;
+
+/** A listener over a server of `node:net`: takes sockets from the kernel, has them admitted and set up, and keeps the connections. */
+export class SocketListener extends Listener implements ConnectionHost, AdmissionDesk {
+  readonly id = ++lastId;
+  readonly env: Environment;
+  readonly counters = new Counters();
+  readonly codec: Codec<unknown, unknown>;
+  readonly highWaterMark: number;
+  readonly idle: Deadlines<AnyConnection> | undefined;
+  readonly send: Deadlines<AnyConnection>;
+  readonly linger: Deadlines<AnyConnection>;
+  readonly #descriptor: Descriptor;
+  readonly #owners: Owners;
+  readonly #server: Server;
+  readonly #admission: Admission;
+  readonly #acceptors: AcceptorPool;
+  readonly #accepts: Deadlines<Arrival>;
+  readonly #alarms: Alarms | undefined;
+  readonly #connections = new Set<AnyConnection>();
+  /** Clients whom `@OnAccept` is deciding about. */
+  readonly #accepting = new Set<Arrival>();
+  /** Sockets that came before the application was up. */
+  #held: Socket[] = [];
+  #status: ListenerStatus = 'starting';
+  /** Admitted and not yet over, exempt ones included. */
+  #open = 0;
+  #endpoint: Endpoint | undefined;
+  #ceiling = Infinity;
+  #lastRefusal = -Infinity;
+  #watchers: (() => void)[] = [];
+  #binding: Promise<void> = Promise.resolve();
+  #stopped: Promise<void> | undefined;
+  #tellOver: () => void = () => undefined;
+  /** Resolves when it has stopped, for whatever reason; never rejects. */
+  readonly over = new Promise<void>((resolve) => {
+    this.#tellOver = resolve;
+  });
+
+  constructor(
+    descriptor: Descriptor,
+    owners: Owners,
+    readonly logger: Logger,
+  ) {
+    super();
+    this.#descriptor = descriptor;
+    this.#owners = owners;
+    this.env = rootEnvironment(descriptor.env as Record<string, unknown>);
+    this.codec = descriptor.codec ?? bytes();
+    const { options, timeouts } = descriptor;
+    this.highWaterMark = options.highWaterMark;
+    const received = (connection: AnyConnection): number => connection.lastReceived;
+    const sent = (connection: AnyConnection): number => connection.lastSent;
+    this.idle = timeouts.idle === Infinity ? undefined : new Deadlines(timeouts.idle, received, (connection) => connection.idleExpired());
+    this.send = new Deadlines(timeouts.send, sent, (connection) => connection.sendExpired());
+    this.linger = new Deadlines(LINGER, sent, (connection) => connection.lingerExpired());
+    this.#accepts = new Deadlines(
+      timeouts.handshake,
+      (arrival) => arrival.since,
+      (arrival) => this.#acceptFailed(arrival, new TimeoutError('accept', timeouts.handshake)),
+    );
+    this.#alarms = descriptor.alarms.length === 0 ? undefined : new Alarms(descriptor.alarms, descriptor.name, logger);
+    this.#admission = new Admission(descriptor, this);
+    this.#acceptors = new AcceptorPool(descriptor.acceptors, (arrival) => this.#setUp(arrival));
+    this.#server = createServer({
+      allowHalfOpen: true,
+      pauseOnConnect: true,
+      noDelay: options.noDelay,
+      keepAlive: options.keepAlive,
+      keepAliveInitialDelay: options.keepAliveInitialDelay,
+    });
+    this.#server.on('connection', (socket) => this.#arrived(socket));
+    this.#server.on('error', (error) => this.#serverFailed(error));
+  }
+
+  get listener(): Listener {
+    return this;
+  }
+
+  get name(): string {
+    return this.#descriptor.name;
+  }
+
+  get endpoint(): Endpoint {
+    return this.#endpoint ?? { address: '', port: 0, family: 'unix' };
+  }
+
+  get address(): string {
+    return this.endpoint.address;
+  }
+
+  get port(): number {
+    return this.endpoint.port;
+  }
+
+  get host(): string | undefined {
+    return this.#descriptor.host;
+  }
+
+  get secure(): boolean {
+    return false;
+  }
+
+  get status(): ListenerStatus {
+    return this.#status;
+  }
+
+  get connections(): ReadonlySet<Connection<unknown, unknown>> {
+    return this.#connections;
+  }
+
+  get maxConnections(): number {
+    return this.#admission.maxConnections;
+  }
+
+  set maxConnections(limit: number) {
+    requireCount('maxConnections', limit, limit === Infinity);
+    this.#admission.maxConnections = limit;
+  }
+
+  resize(acceptors: number): void {
+    requireCount('resize(acceptors)', acceptors);
+    this.#acceptors.resize(acceptors);
+  }
+
+  stats(): ListenerStatistics {
+    const { counters } = this;
+    const bytesOf = { in: counters.bytesIn, out: counters.bytesOut };
+    for (const connection of this.#connections) {
+      bytesOf.in += connection.bytesRead;
+      bytesOf.out += connection.bytesWritten;
+    }
+    return {
+      name: this.name,
+      status: this.#status,
+      address: this.address,
+      port: this.port,
+      acceptors: { size: this.#acceptors.size, busy: this.#acceptors.busy, waiting: this.#acceptors.waiting },
+      connections: {
+        active: this.#open,
+        waiting: this.#admission.waiting,
+        accepted: counters.accepted,
+        rejected: { ...counters.rejected },
+        closed: { ...counters.closed },
+      },
+      bytes: bytesOf,
+      messages: { in: counters.messagesIn, out: counters.messagesOut },
+      handlerErrors: counters.handlerErrors,
+    };
+  }
+
+  broadcast(message: unknown): void {
+    for (const connection of this.#connections) connection.send(message);
+  }
+
+  // Starting and stopping.
+
+  /** Binds. What arrives is held until `open`. Rejects with a ListenError. */
+  bind(): Promise<void> {
+    this.#binding = this.#bind();
+    return this.#binding;
+  }
+
+  async #bind(): Promise<void> {
+    const target = this.#target();
+    try {
+      await bind(this.#server, target);
+    } catch (error) {
+      throw new ListenError(this.name, describeTarget(target), error as Error);
+    }
+    this.#endpoint = endpointOf(this.#server, target);
+    this.#ceiling = descriptorCeiling();
+  }
+
+  /** The descriptor's address, with the port that was picked the first time. */
+  #target(): BindTarget {
+    const { port, path, fd, host, mode, backlog, options } = this.#descriptor;
+    return {
+      port: port === 0 ? (this.#endpoint?.port ?? 0) : port,
+      path,
+      fd,
+      host,
+      mode,
+      backlog,
+      ipv6Only: options.ipv6Only,
+      reusePort: options.reusePort,
+    };
+  }
+
+  /** The application is up: serves those who came already, and whoever comes. */
+  open(): void {
+    if (this.#status !== 'starting') return;
+    this.#status = 'listening';
+    this.logger.info({ listener: this.name, address: this.#described }, 'listening');
+    const held = this.#held;
+    this.#held = [];
+    for (const socket of held) this.#arrived(socket);
+  }
+
+  get #described(): string {
+    return describeTarget({ ...this.#target(), fd: undefined, ...(this.port === 0 ? {} : { port: this.port }) });
+  }
+
+  async suspend(): Promise<void> {
+    await this.#binding.catch(() => undefined);
+    if (this.#status !== 'listening') return;
+    if (this.#descriptor.fd !== undefined) {
+      throw new StateError(`${this.name} listens on an inherited descriptor, which cannot be opened again: it can be stopped, not suspended`);
+    }
+    this.#status = 'suspended';
+    unbind(this.#server);
+    this.logger.info({ listener: this.name }, 'suspended');
+  }
+
+  async resume(): Promise<void> {
+    await this.#binding.catch(() => undefined);
+    if (this.#status === 'draining' || this.#status === 'stopped') throw new StateError(`${this.name} has been stopped and cannot resume`);
+    if (this.#status !== 'suspended') return;
+    this.#status = 'listening';
+    try {
+      await this.bind();
+    } catch (error) {
+      if (this.#status === 'listening') this.#status = 'suspended';
+      throw error;
+    }
+    this.logger.info({ listener: this.name, address: this.#described }, 'resumed');
+  }
+
+  async waitForConnections(predicate: (connections: number) => boolean, { timeout = Infinity }: WaitOptions = {}): Promise<void> {
+    if (predicate(this.#open)) return;
+    await new Promise<void>((resolve, reject) => {
+      const watcher = (): void => {
+        if (!predicate(this.#open)) return;
+        settle();
+        resolve();
+      };
+      const settle = (): void => {
+        clearTimeout(timer);
+        this.#watchers = this.#watchers.filter((other) => other !== watcher);
+      };
+      const timer = startTimer(timeout, () => {
+        settle();
+        reject(new TimeoutError('connections', timeout));
+      });
+      this.#watchers.push(watcher);
+    });
+  }
+
+  stop({ timeout = this.#descriptor.timeouts.shutdown }: StopOptions = {}): Promise<void> {
+    this.#stopped ??= this.#drain();
+    if (this.#status === 'stopped') return this.#stopped;
+    // Each call may shorten the time that is left, so that the one who is in a hurry need not know of the others.
+    const timer = startTimer(timeout, () => this.#cutOff());
+    return this.#stopped.finally(() => clearTimeout(timer));
+  }
+
+  async #drain(): Promise<void> {
+    const before = this.#status;
+    this.#status = 'draining';
+    await this.#binding.catch(() => undefined);
+    unbind(this.#server);
+    for (const socket of this.#held.splice(0)) this.#refuse(socket, 'shutdown');
+    this.#admission.clear();
+    for (const arrival of this.#acceptors.clear()) this.#giveUp(arrival, 'shutdown');
+    for (const connection of this.#connections) connection.stop();
+    await this.waitForConnections((open) => open === 0);
+    this.#status = 'stopped';
+    this.#tellOver();
+    if (before !== 'starting') this.logger.info({ listener: this.name }, 'stopped');
+  }
+
+  /** The time to drain is over: resets what is left, and waits no longer than a moment for hooks that run on. */
+  #cutOff(): void {
+    if (this.#open === 0) return;
+    this.logger.warn({ listener: this.name, connections: this.#open }, 'resetting connections that did not end in time');
+    for (const arrival of this.#accepting) this.#turnAway(arrival, 'shutdown');
+    for (const connection of this.#connections) connection.cutOff();
+    const timer = startTimer(LAST_HOOKS, () => {
+      if (this.#open === 0) return;
+      this.logger.warn({ listener: this.name, connections: this.#open }, 'hooks of closed connections are still running; not waiting for them');
+      this.#open = 0;
+      this.#notifyWatchers();
+    });
+    void this.#stopped?.finally(() => clearTimeout(timer));
+  }
+
+  // Arriving. Hot path for short connections.
+
+  #arrived(socket: Socket): void {
+    if (this.#status === 'starting') {
+      this.#held.push(socket);
+      return;
+    }
+    this.counters.accepted++;
+    const ip = socket.remoteAddress ?? '';
+    const refusal = this.#refusal(socket, ip);
+    if (refusal !== undefined) {
+      this.#refuse(socket, refusal);
+      return;
+    }
+    const arrival = new Arrival(socket, ip, this.#arrivalClosed);
+    hold(socket, arrival);
+    this.#admission.enter(arrival);
+  }
+
+  #refusal(socket: Socket, ip: string): RejectReason | undefined {
+    if (this.#status !== 'listening' && this.#status !== 'suspended') return 'shutdown';
+    if (descriptorOf(socket) >= this.#ceiling) return this.#outOfDescriptors();
+    return this.#admission.refusal(ip);
+  }
+
+  #refuse(socket: Socket, reason: RejectReason): void {
+    this.counters.rejected[reason]++;
+    resetSocket(socket);
+  }
+
+  #outOfDescriptors(): RejectReason {
+    const now = performance.now();
+    if (now - this.#lastRefusal > BURST_GAP) {
+      this.logger.warn(
+        { listener: this.name, ceiling: this.#ceiling },
+        'refusing connections: the process is about to run out of file descriptors; raise its limit (ulimit -n, LimitNOFILE) or set maxConnections',
+      );
+    }
+    this.#lastRefusal = now;
+    return 'fileDescriptors';
+  }
+
+  #serverFailed(error: Error): void {
+    // While binding, `bind` reports it. Later on, the kernel could not hand a connection over; the next one may well come.
+    if (this.#server.listening) this.logger.error({ listener: this.name, err: error }, 'a connection could not be accepted');
+  }
+
+  admitted(arrival: Arrival): void {
+    this.#open++;
+    this.#alarms?.check(this.#open);
+    this.#notifyWatchers();
+    this.#acceptors.enter(arrival);
+  }
+
+  turnedAway(arrival: Arrival, reason: RejectReason): void {
+    arrival.state = 'done';
+    this.#refuse(arrival.socket, reason);
+  }
+
+  /** The socket of a client that is no connection yet has closed. */
+  readonly #arrivalClosed = (arrival: Arrival): void => {
+    if (arrival.state === 'done') return;
+    if (arrival.state === 'waiting') {
+      arrival.state = 'done';
+      this.counters.rejected.client++;
+      this.#admission.abandon(arrival);
+    } else {
+      this.#turnAway(arrival, 'client');
+    }
+  };
+
+  #setUp(arrival: Arrival): void {
+    if (this.#status === 'draining' || this.#status === 'stopped') {
+      arrival.state = 'accepting';
+      this.#turnAway(arrival, 'shutdown');
+      return;
+    }
+    arrival.state = 'accepting';
+    if (this.#owners.hooks.accept === undefined) this.#connect(arrival);
+    else this.#accept(arrival);
+  }
+
+  #accept(arrival: Arrival): void {
+    const incoming = new SocketIncoming(arrival.socket, this.env);
+    const decide = (): void => this.#accepted(arrival, incoming);
+    let decision: unknown;
+    try {
+      decision = this.#owners.hooks.accept?.call(this.#owners.acceptor, incoming, this);
+    } catch (error) {
+      this.#acceptFailed(arrival, error);
+      return;
+    }
+    if (!isPromise(decision)) {
+      decide();
+      return;
+    }
+    this.#accepting.add(arrival);
+    arrival.since = performance.now();
+    this.#accepts.add(arrival);
+    decision.then(decide, (error) => this.#acceptFailed(arrival, error));
+  }
+
+  #accepted(arrival: Arrival, incoming: SocketIncoming): void {
+    if (arrival.state === 'done') return;
+    if (incoming.rejected) {
+      this.#turnAway(arrival, 'accept');
+    } else if (this.#status === 'draining' || this.#status === 'stopped') {
+      this.#turnAway(arrival, 'shutdown');
+    } else {
+      this.#forget(arrival);
+      arrival.env = incoming.environment;
+      this.#connect(arrival);
+    }
+  }
+
+  #acceptFailed(arrival: Arrival, error: unknown): void {
+    const fields = { listener: this.name, remote: arrival.ip, err: error };
+    if (error instanceof TimeoutError) this.logger.warn(fields, '@OnAccept took too long');
+    else this.logger.error(fields, '@OnAccept failed');
+    if (!(error instanceof TimeoutError)) this.counters.handlerErrors++;
+    this.#turnAway(arrival, 'accept');
+  }
+
+  #forget(arrival: Arrival): void {
+    this.#accepting.delete(arrival);
+    this.#accepts.delete(arrival);
+  }
+
+  /** Gives an admitted client up, and its place and acceptor with it. */
+  #turnAway(arrival: Arrival, reason: RejectReason): void {
+    if (arrival.state === 'done') return;
+    const hadAcceptor = !this.#acceptors.delete(arrival);
+    this.#forget(arrival);
+    this.#giveUp(arrival, reason);
+    if (hadAcceptor) this.#acceptors.leave();
+  }
+
+  #giveUp(arrival: Arrival, reason: RejectReason): void {
+    this.turnedAway(arrival, reason);
+    this.#gone(arrival);
+  }
+
+  #connect(arrival: Arrival): void {
+    arrival.state = 'done';
+    const connection: AnyConnection = new SocketConnection(this, arrival.socket, arrival, arrival.env);
+    let owner: object;
+    try {
+      owner = this.#owners.own(connection, this);
+    } catch (error) {
+      connection.abandon(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    this.#connections.add(connection);
+    connection.start(owner, this.#owners.hooks);
+  }
+
+  // What a connection tells.
+
+  connectionStarted(): void {
+    this.#acceptors.leave();
+  }
+
+  connectionExempt(connection: AnyConnection): void {
+    this.#admission.exempt(connection.admission as Arrival);
+  }
+
+  connectionFinished(connection: AnyConnection): void {
+    this.#connections.delete(connection);
+    this.#owners.disown(connection)?.catch((error: unknown) => {
+      this.logger.error({ listener: this.name, connection: connection.id, err: error }, 'dispose() failed');
+    });
+    this.#gone(connection.admission as Arrival);
+  }
+
+  #gone(arrival: Arrival): void {
+    this.#admission.leave(arrival);
+    if (this.#open > 0) this.#open--;
+    this.#notifyWatchers();
+  }
+
+  #notifyWatchers(): void {
+    if (this.#watchers.length === 0) return;
+    for (const watcher of this.#watchers.slice()) watcher();
+  }
+}
+
+function endpointOf(server: Server, target: BindTarget): Endpoint {
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string') return { address: bound ?? target.path ?? '', port: 0, family: 'unix' };
+  return { address: bound.address, port: bound.port, family: bound.family === 'IPv4' ? 'IPv4' : 'IPv6' };
+}
+
+function requireCount(what: string, value: number, allowed = false): void {
+  if (allowed || (Number.isSafeInteger(value) && value >= 1)) return;
+  throw new RangeError(`${what} takes a whole number of 1 or more, not ${value}`);
+}
+
+function startTimer(milliseconds: number, callback: () => void): NodeJS.Timeout | undefined {
+  // Node.js fires a timer that is too long at once.
+  return milliseconds > 2 ** 31 - 1 ? undefined : setTimeout(callback, milliseconds);
+}

@@ -1,0 +1,80 @@
+import type { CloseKind } from '../connection/connection.js';
+import type { ListenerStatus } from '../listener/listener.js';
+
+/**
+ * Why a connection was turned away before its `@OnConnection`.
+ *
+ * - `maxConnections`: no room, and no place in the waiting queue (`maxWaiting`).
+ * - `maxConnectionsPerIp`, `acceptRate`: over that limit.
+ * - `fileDescriptors`: the process is about to run out of file descriptors.
+ * - `wait`: it waited longer than `timeouts.wait`.
+ * - `accept`: `@OnAccept` rejected it, threw, or took longer than `timeouts.handshake`.
+ * - `client`: the client was gone before it could be served.
+ * - `shutdown`: the listener stopped first.
+ */
+export type RejectReason =
+  | 'maxConnections'
+  | 'maxConnectionsPerIp'
+  | 'acceptRate'
+  | 'fileDescriptors'
+  | 'wait'
+  | 'accept'
+  | 'client'
+  | 'shutdown';
+
+/** A listener's figures at one moment; counts are since it started. */
+export interface ListenerStatistics {
+  readonly name: string;
+  readonly status: ListenerStatus;
+  readonly address: string;
+  readonly port: number;
+  readonly acceptors: {
+    readonly size: number;
+    /** Connections being set up now. */
+    readonly busy: number;
+    /** Admitted connections that wait for an acceptor. */
+    readonly waiting: number;
+  };
+  readonly connections: {
+    /** Admitted and not yet closed, those being set up included. */
+    readonly active: number;
+    /** In the queue for room under `maxConnections`. */
+    readonly waiting: number;
+    /** Taken from the kernel, whatever became of them. */
+    readonly accepted: number;
+    readonly rejected: Readonly<Record<RejectReason, number>>;
+    readonly closed: Readonly<Record<CloseKind, number>>;
+  };
+  readonly bytes: { readonly in: number; readonly out: number };
+  readonly messages: { readonly in: number; readonly out: number };
+  /** Errors thrown by hooks. */
+  readonly handlerErrors: number;
+}
+
+/** The figures of all listeners of an application. */
+export interface ApplicationStatistics {
+  readonly listeners: Readonly<Record<string, ListenerStatistics>>;
+  /** The listeners' figures added up. */
+  readonly connections: { readonly active: number; readonly waiting: number; readonly accepted: number };
+}
+
+/** What a listener and its connections count up. Connections add their bytes when they close. */
+export class Counters {
+  accepted = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  messagesIn = 0;
+  messagesOut = 0;
+  handlerErrors = 0;
+  readonly rejected: Record<RejectReason, number> = {
+    maxConnections: 0,
+    maxConnectionsPerIp: 0,
+    acceptRate: 0,
+    fileDescriptors: 0,
+    wait: 0,
+    accept: 0,
+    client: 0,
+    shutdown: 0,
+  };
+  readonly closed: Record<CloseKind, number> = { client: 0, server: 0, reset: 0, timeout: 0, error: 0, shutdown: 0 };
+}
