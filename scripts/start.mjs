@@ -1,0 +1,99 @@
+// `pnpm start`: builds the echo app and runs it in this process. Arguments are the app's: `pnpm start --port 9000`.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** How often to look whether the processes that started this one are still there. */
+const LAUNCHER_CHECK_MS = 250;
+
+/** How far up to look for them: npx makes four. */
+const MAX_LAUNCHERS = 8;
+
+const launchers = findLaunchers();
+await build();
+// `pnpm start -- --port 9000` hands the dashes on.
+if (process.argv[2] === '--') process.argv.splice(2, 1);
+await import('../apps/echo/dist/main.js');
+stopWithLaunchers();
+
+/** Compiles the app and what it depends on; what is up to date costs a fraction of a second. */
+async function build() {
+  const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url));
+  const compiler = spawn(process.execPath, [tsc, '-b', 'apps/echo'], { cwd: root, stdio: 'inherit' });
+  const kill = () => compiler.kill();
+  const signals = /** @type {const} */ (['SIGTERM', 'SIGINT']);
+  for (const signal of signals) process.once(signal, kill);
+  const [code] = await once(compiler, 'exit');
+  for (const signal of signals) process.off(signal, kill);
+  if (code !== 0) process.exit(code ?? 1);
+}
+
+/**
+ * Ends the app as SIGTERM would when one of its launchers is gone.
+ *
+ * `npx pnpm start` makes a chain of npx, sh, pnpm, sh and this process. npm and sh do not pass a SIGTERM on to what they started:
+ * they end, and without this the app would go on and keep its ports.
+ */
+function stopWithLaunchers() {
+  const timer = setInterval(() => {
+    if (launchers.every(({ pid, parent }) => parentOf(pid) === parent)) return;
+    clearInterval(timer);
+    process.kill(process.pid, 'SIGTERM');
+  }, LAUNCHER_CHECK_MS);
+  timer.unref();
+  // A signal that did arrive is enough: the application takes a second one as "at once".
+  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => clearInterval(timer));
+}
+
+/**
+ * This process and those above it up to the topmost npm or pnpm, each with its parent. The shell or service manager that started
+ * those is none of them: a server outlives the terminal that it was started in with `nohup`.
+ */
+function findLaunchers() {
+  const ancestors = [];
+  let count = 0;
+  for (let pid = process.pid; pid > 1 && ancestors.length < MAX_LAUNCHERS; ) {
+    const parent = parentOf(pid);
+    if (parent === undefined) break;
+    ancestors.push({ pid, parent });
+    if (isPackageManager(parent)) count = ancestors.length;
+    pid = parent;
+  }
+  return ancestors.slice(0, count);
+}
+
+/** @param {number} pid */
+function isPackageManager(pid) {
+  // `pnpm start`, `npm exec pnpm@12 start` (npm sets its title), `node /usr/lib/pnpm.cjs start`
+  const [program = '', script = ''] = read(`/proc/${pid}/cmdline`)?.split('\0') ?? [];
+  const name = basename(program) === 'node' ? basename(script) : basename(program.split(' ')[0] ?? '');
+  return /^(pnpm|npm|npx)\b/.test(name);
+}
+
+/**
+ * The parent of a process, undefined when it has ended. Other systems than Linux have no /proc: there only this process's own
+ * parent is seen.
+ *
+ * @param {number} pid
+ */
+function parentOf(pid) {
+  if (pid === process.pid) return process.ppid;
+  // Behind the command's name, which is in parentheses and may hold anything: the state, then the parent.
+  const fields = read(`/proc/${pid}/stat`)?.split(') ').at(-1)?.split(' ');
+  return fields === undefined || fields[0] === 'Z' ? undefined : Number(fields[1]);
+}
+
+/** @param {string} path */
+function read(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    // It has ended, or the system has no /proc.
+    return undefined;
+  }
+}
