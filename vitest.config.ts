@@ -14,6 +14,11 @@ export default defineConfig({
   // Vite reads a tsconfig only for the files it includes; the tests are not in one that emits.
   oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
   test: {
-    include: ['packages/*/{src,test}/**/*.test.ts', 'apps/*/{src,test}/**/*.test.ts'],
+    include: ['packages/*/{src,test}/**/*.test.ts', 'apps/*/{src,test}/**/*.test.ts', 'test/**/*.test.ts'],
+    typecheck: {
+      enabled: true,
+      tsconfig: 'tsconfig.tests.json',
+      include: ['packages/*/{src,test}/**/*.test-d.ts'],
+    },
   },
 });

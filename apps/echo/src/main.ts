@@ -1,1 +1,47 @@
-export const x = 1;
+import { bootstrap, ListenError, type Listener } from '@reagent/core';
+import { AppModule } from './app.module.js';
+import { type Options, readOptions, UsageError, usage } from './options.js';
+import { PullEcho } from './pull-echo.js';
+import { PushEcho } from './push-echo.js';
+import { SessionEcho } from './session-echo.js';
+
+try {
+  const options = readOptions(process.argv.slice(2), process.env);
+  if (options.help) process.stdout.write(usage);
+  else await run(options);
+} catch (error) {
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\n\n${usage}`);
+    process.exitCode = 2;
+  } else if (error instanceof ListenError) {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  } else {
+    throw error;
+  }
+}
+
+async function run({ port, host }: Options): Promise<void> {
+  const at = (offset: number) => ({
+    port: port === 0 ? 0 : port + offset,
+    ...(host === undefined ? {} : { host }),
+  });
+  const app = await bootstrap(AppModule, {
+    overrides: { [PushEcho.name]: at(0), [PullEcho.name]: at(1), [SessionEcho.name]: at(2) },
+  });
+  for (const listener of app.listeners) {
+    process.stdout.write(
+      `${listener.name} listens on ${bracketed(listener.address)}:${listener.port}, try: ${example(listener)}\n`,
+    );
+  }
+}
+
+/** A command that talks to a listener from this machine. */
+function example({ address, port }: Listener): string {
+  const host = address === '::' || address === '0.0.0.0' ? '127.0.0.1' : address;
+  return `printf 'hello\\n' | nc -N ${host} ${port}`;
+}
+
+function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
