@@ -1,11 +1,18 @@
-import { singleton as registerSingleton } from 'tsyringe';
+import { container, injectable, Lifecycle } from 'tsyringe';
 import { type Constructor, metadataKeys } from './metadata.js';
 
+/** Where an application keeps its instances of classes with `@singleton()`; each registers its own in its container. */
+export interface SingletonStore {
+  singleton(target: Constructor): object;
+}
+
+/** The token of the `SingletonStore`. */
+export const singletonStore = Symbol.for('reagent:singleton-store');
+
 /**
- * Makes a class one instance per application wherever it is injected, without listing it in a module.
+ * Makes a class one instance per application wherever it is injected, without listing it in a module. It is made when first asked for.
  *
- * It is tsyringe's decorator with a mark, by which an application knows to keep an instance of its own: in tsyringe's global container
- * the class would be one instance per process.
+ * With tsyringe's decorator of this name it would be one instance per process; this one is that outside of any application only.
  *
  * @example
  * ```ts
@@ -19,8 +26,17 @@ import { type Constructor, metadataKeys } from './metadata.js';
  */
 export function singleton(): (target: Constructor) => void {
   return (target) => {
-    registerSingleton()(target);
+    injectable()(target);
     Reflect.defineMetadata(metadataKeys.singleton, true, target);
+    const outside = Symbol(target.name);
+    container.register(outside, { useClass: target }, { lifecycle: Lifecycle.Singleton });
+    // The container that the factory gets is the one that was asked, so the application's store is in reach.
+    container.register(target, {
+      useFactory: (asked) => {
+        if (!asked.isRegistered(singletonStore, true)) return container.resolve<object>(outside);
+        return asked.resolve<SingletonStore>(singletonStore).singleton(target);
+      },
+    });
   };
 }
 
