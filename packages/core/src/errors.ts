@@ -4,11 +4,6 @@ import type { CloseReason } from './connection/connection.js';
 
 /** What all errors of reagent have in common: `error instanceof ReagentError` tells them from a handler's own. */
 export class ReagentError extends Error {
-  static {
-    // On the prototype, so that the first line of the stack already carries it.
-    this.prototype.name = 'ReagentError';
-  }
-
   /** A stable identifier, such as `'ERR_REAGENT_TIMEOUT'`. Messages may change between versions, codes do not. */
   readonly code: string;
 
@@ -43,10 +38,6 @@ export interface Problem {
  * ```
  */
 export class ConfigurationError extends ReagentError {
-  static {
-    this.prototype.name = 'ConfigurationError';
-  }
-
   /** Everything that is wrong, in the order in which it was found. */
   readonly problems: readonly Problem[];
 
@@ -63,8 +54,10 @@ function describe({ where, path, message }: Problem): string {
 
 /** What to do about the system errors that binding a socket usually meets. */
 const listenCures: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'something already listens there; stop it, choose another address, or let the system pick a port with port: 0',
-  EACCES: 'this process may not bind it; use a port of 1024 or above, or grant the permission (CAP_NET_BIND_SERVICE, the directory of the socket)',
+  EADDRINUSE:
+    'something already listens there; stop it, choose another address, or let the system pick a port with port: 0',
+  EACCES:
+    'this process may not bind it; use a port of 1024 or above, or grant the permission (CAP_NET_BIND_SERVICE, the directory of the socket)',
   EPERM: 'this process may not bind it; use a port of 1024 or above, or grant the permission',
   EADDRNOTAVAIL: 'no interface of this machine has that address; check host',
   EAFNOSUPPORT: 'this machine does not support that kind of address; check host (IPv6 may be off)',
@@ -79,10 +72,6 @@ const listenCures: Readonly<Record<string, string>> = {
 
 /** A listener could not bind its address. Whatever the application had already bound has been released. */
 export class ListenError extends ReagentError {
-  static {
-    this.prototype.name = 'ListenError';
-  }
-
   /** The name of the listener that could not bind. */
   readonly listener: string;
   /** What it tried to bind: `'127.0.0.1:8080'`, a socket's path, `'fd 3'`. */
@@ -92,7 +81,11 @@ export class ListenError extends ReagentError {
   constructor(listener: string, address: string, cause: Error & { readonly code?: string }) {
     const code = cause.code ?? 'ERR_REAGENT_LISTEN';
     const cure = listenCures[code];
-    super(code, `${listener} cannot listen on ${address}: ${cure === undefined ? cause.message : `${cure} (${code})`}`, { cause });
+    super(
+      code,
+      `${listener} cannot listen on ${address}: ${cure === undefined ? cause.message : `${cure} (${code})`}`,
+      { cause },
+    );
     this.listener = listener;
     this.address = address;
   }
@@ -100,10 +93,6 @@ export class ListenError extends ReagentError {
 
 /** A provider or a reagent could not be made. Those made before it have been disposed. */
 export class ProviderError extends ReagentError {
-  static {
-    this.prototype.name = 'ProviderError';
-  }
-
   /** What was to be made: the name of a class, or the token. */
   readonly token: string;
   /** The module that lists it; `undefined` for one that no module lists. */
@@ -111,11 +100,21 @@ export class ProviderError extends ReagentError {
   /** Who asked for whom, the outermost first: `['Echo', 'UserStore', 'Database']`. */
   readonly chain: readonly string[];
 
-  constructor(details: { token: string; module?: string | undefined; chain?: readonly string[]; reason: string; cause?: unknown }) {
+  constructor(details: {
+    token: string;
+    module?: string | undefined;
+    chain?: readonly string[];
+    reason: string;
+    cause?: unknown;
+  }) {
     const { token, module, chain = [token], reason, cause } = details;
     const listed = module === undefined ? '' : ` of ${module}`;
     const asked = chain.length > 1 ? ` (${chain.join(' -> ')})` : '';
-    super('ERR_REAGENT_PROVIDER', `Cannot make ${token}${listed}${asked}: ${reason}`, cause === undefined ? undefined : { cause });
+    super(
+      'ERR_REAGENT_PROVIDER',
+      `Cannot make ${token}${listed}${asked}: ${reason}`,
+      cause === undefined ? undefined : { cause },
+    );
     this.token = token;
     this.module = module;
     this.chain = chain;
@@ -123,7 +122,16 @@ export class ProviderError extends ReagentError {
 }
 
 /** What took too long: a step of a connection's life, or a call with a time limit. */
-export type TimeoutStep = 'proxyHeader' | 'accept' | 'handshake' | 'idle' | 'wait' | 'send' | 'recv' | 'shutdown' | 'connections';
+export type TimeoutStep =
+  | 'proxyHeader'
+  | 'accept'
+  | 'handshake'
+  | 'idle'
+  | 'wait'
+  | 'send'
+  | 'recv'
+  | 'shutdown'
+  | 'connections';
 
 const timeoutSentences: Readonly<Record<TimeoutStep, string>> = {
   proxyHeader: 'no complete PROXY header arrived',
@@ -139,10 +147,6 @@ const timeoutSentences: Readonly<Record<TimeoutStep, string>> = {
 
 /** A step of a connection's life, or a call with a time limit, took longer than allowed. */
 export class TimeoutError extends ReagentError {
-  static {
-    this.prototype.name = 'TimeoutError';
-  }
-
   /** What took too long. */
   readonly step: TimeoutStep;
   /** The limit that was exceeded, in milliseconds. */
@@ -157,10 +161,6 @@ export class TimeoutError extends ReagentError {
 
 /** The connection closed while something waited for it, or is closed and can no longer do what was asked. */
 export class ConnectionClosedError extends ReagentError {
-  static {
-    this.prototype.name = 'ConnectionClosedError';
-  }
-
   /** Why it closed; its `error`, if there is one, is the `cause` as well. */
   readonly reason: CloseReason;
 
@@ -172,10 +172,6 @@ export class ConnectionClosedError extends ReagentError {
 
 /** The stream ended inside a message, or before as many bytes as `recv(n)` asked for. */
 export class UnexpectedEndError extends ReagentError {
-  static {
-    this.prototype.name = 'UnexpectedEndError';
-  }
-
   /** How many bytes were needed; `undefined` if only the codec could tell. */
   readonly expected: number | undefined;
   /** How many of them had arrived. */
@@ -191,15 +187,14 @@ export class UnexpectedEndError extends ReagentError {
 
 /** A frame is longer than its codec allows. The limit is the codec's `maxLength`. */
 export class FrameTooLongError extends ReagentError {
-  static {
-    this.prototype.name = 'FrameTooLongError';
-  }
-
   /** The codec's limit, in bytes. */
   readonly maxLength: number;
 
   constructor(maxLength: number) {
-    super('ERR_REAGENT_FRAME_TOO_LONG', `a frame is longer than the ${maxLength} bytes that the codec allows; raise its maxLength if that is intended`);
+    super(
+      'ERR_REAGENT_FRAME_TOO_LONG',
+      `a frame is longer than the ${maxLength} bytes that the codec allows; raise its maxLength if that is intended`,
+    );
     this.maxLength = maxLength;
   }
 }
@@ -213,15 +208,13 @@ export interface MessageIssue {
 
 /** A complete frame arrived, but it is no valid message. */
 export class InvalidMessageError extends ReagentError {
-  static {
-    this.prototype.name = 'InvalidMessageError';
-  }
-
   /** What is wrong with the message; the schema's issues where there is a schema. */
   readonly issues: readonly MessageIssue[];
 
   constructor(issues: readonly MessageIssue[], options?: ErrorOptions) {
-    const lines = issues.map(({ path, message }) => (path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`));
+    const lines = issues.map(({ path, message }) =>
+      path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`,
+    );
     super('ERR_REAGENT_INVALID_MESSAGE', `invalid message: ${lines.join('; ')}`, options);
     this.issues = issues;
   }
@@ -229,11 +222,23 @@ export class InvalidMessageError extends ReagentError {
 
 /** A call that the state of the application, listener or connection does not allow, such as two `recv()` at the same time. */
 export class StateError extends ReagentError {
-  static {
-    this.prototype.name = 'StateError';
-  }
-
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_REAGENT_STATE', message, options);
   }
+}
+
+// On the prototypes rather than on each error, so that the first line of a stack carries the name already.
+for (const error of [
+  ReagentError,
+  ConfigurationError,
+  ListenError,
+  ProviderError,
+  TimeoutError,
+  ConnectionClosedError,
+  UnexpectedEndError,
+  FrameTooLongError,
+  InvalidMessageError,
+  StateError,
+]) {
+  error.prototype.name = error.name;
 }

@@ -36,14 +36,18 @@ export interface ProviderSet {
  *
  * @throws ProviderError if one cannot be made; those already made have been disposed then.
  */
-export async function makeProviders(listed: readonly ListedProvider[], context: InjectionContext): Promise<ProviderSet> {
+export async function makeProviders(
+  listed: readonly ListedProvider[],
+  context: InjectionContext,
+): Promise<ProviderSet> {
   const providers = new Providers(context);
   try {
     await providers.makeAll(listed);
   } catch (error) {
     await providers.dispose().catch((failure: unknown) => {
       // The caller has to know what failed first; what failed because of it joins the cause.
-      if (error instanceof Error) error.cause = new AggregateError([error.cause, failure], 'and what had been made could not be disposed');
+      if (error instanceof Error)
+        error.cause = new AggregateError([error.cause, failure], 'and what had been made could not be disposed');
     });
     throw error;
   }
@@ -103,7 +107,8 @@ class Providers implements ProviderSet, SingletonStore {
 
   makeReagents(targets: readonly Constructor[]): object[] {
     for (const target of targets) {
-      if (!this.container.isRegistered(target, true)) this.#register(target, undefined, 'class', this.#constructorOf(target));
+      if (!this.container.isRegistered(target, true))
+        this.#register(target, undefined, 'class', this.#constructorOf(target));
     }
     return targets.map((target) => this.container.resolve<object>(target));
   }
@@ -143,7 +148,11 @@ class Providers implements ProviderSet, SingletonStore {
   }
 
   #get(cell: Cell): unknown {
-    if (cell.state === 'making') throw this.#fail(cell, 'it asks for itself; let one of them ask for the other later, with @inject(delay(() => Other))');
+    if (cell.state === 'making')
+      throw this.#fail(
+        cell,
+        'it asks for itself; let one of them ask for the other later, with @inject(delay(() => Other))',
+      );
     if (cell.state === 'unmade') this.#start(cell);
     if (cell.state === 'pending') throw this.#fail(this.#making.at(-1) ?? cell, tooEarly(cell));
     return cell.value;
@@ -247,5 +256,11 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 /** By the same rule as tsyringe's: a `dispose` that wants parameters is something else. */
 function isDisposable(value: unknown): value is Disposable {
-  return typeof value === 'object' && value !== null && 'dispose' in value && typeof value.dispose === 'function' && value.dispose.length === 0;
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'dispose' in value &&
+    typeof value.dispose === 'function' &&
+    value.dispose.length === 0
+  );
 }

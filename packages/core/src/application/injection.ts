@@ -25,7 +25,11 @@ export interface InjectionContext {
  * On the way, classes whose types are known through a decorator other than tsyringe's, or through the class they extend, are made known to
  * tsyringe, so that it can construct them.
  */
-export function injectionProblems(listed: readonly ListedProvider[], reagents: readonly Constructor[], context: InjectionContext): Problem[] {
+export function injectionProblems(
+  listed: readonly ListedProvider[],
+  reagents: readonly Constructor[],
+  context: InjectionContext,
+): Problem[] {
   const walk = new InjectionWalk(listed, context);
   for (const { form, module } of listed) {
     if ('useClass' in form) walk.visit(form.useClass, true, []);
@@ -58,7 +62,11 @@ class InjectionWalk {
 
   visitAlias(token: unknown, existing: unknown, module: string): void {
     if (isNamed(existing) && !this.provides(existing)) {
-      this.#report(module, 'providers', `${tokenName(token)} is another name of ${tokenName(existing)}, which nothing provides; list a provider of it`);
+      this.#report(
+        module,
+        'providers',
+        `${tokenName(token)} is another name of ${tokenName(existing)}, which nothing provides; list a provider of it`,
+      );
     }
   }
 
@@ -81,8 +89,14 @@ class InjectionWalk {
       const fault = this.#faultOf(token, lasting);
       if (fault !== undefined) {
         // A fault of the lifetime depends on who asks, the others do not.
-        if (fault.lifetime || first) this.#report(nameOf(asked[0] ?? target), '', sentence(asked, index, fault.message));
-      } else if (isClass(token.token) && token.token !== Connection && token.token !== Listener && !this.#provided.has(token.token)) {
+        if (fault.lifetime || first)
+          this.#report(nameOf(asked[0] ?? target), '', sentence(asked, index, fault.message));
+      } else if (
+        isClass(token.token) &&
+        token.token !== Connection &&
+        token.token !== Listener &&
+        !this.#provided.has(token.token)
+      ) {
         const own = isSingleton(token.token);
         if (own || !this.provides(token.token)) this.visit(token.token, lasting || own, own ? [] : asked);
       }
@@ -94,7 +108,10 @@ class InjectionWalk {
     if (this.#provided.has(token)) return undefined;
     if (token === Connection || token === Listener) {
       if (!lasting) return undefined;
-      return { lifetime: true, message: `a ${tokenName(token)}, which a provider cannot have because it outlives it; ${lifetimeCure}` };
+      return {
+        lifetime: true,
+        message: `a ${tokenName(token)}, which a provider cannot have because it outlives it; ${lifetimeCure}`,
+      };
     }
     if (lasting && isClass(token) && reagentOf(token) !== undefined && !this.provides(token)) {
       const message = `the reagent ${nameOf(token)}, and providers are made before reagents; let the reagent ask for the provider, or break the circle with @inject(delay(() => ${nameOf(token)}))`;
@@ -102,13 +119,23 @@ class InjectionWalk {
     }
     if (optional || this.provides(token)) return undefined;
     if (token === Object || token === undefined) {
-      return { lifetime: false, message: 'a type that does not exist at run time: an interface, a class imported with "import type", or one from a file that imports this one; import the class itself, or name a token with @inject(Token)' };
+      return {
+        lifetime: false,
+        message:
+          'a type that does not exist at run time: an interface, a class imported with "import type", or one from a file that imports this one; import the class itself, or name a token with @inject(Token)',
+      };
     }
     if (isNative(token)) {
-      return { lifetime: false, message: `a ${tokenName(token)}, which says too little to choose a value; name a token with @inject('some token') and provide it with { token: 'some token', useValue: … }` };
+      return {
+        lifetime: false,
+        message: `a ${tokenName(token)}, which says too little to choose a value; name a token with @inject('some token') and provide it with { token: 'some token', useValue: … }`,
+      };
     }
     if (isNamed(token)) {
-      return { lifetime: false, message: `${tokenName(token)}, which nothing provides; list { token: ${tokenName(token)}, useValue: … } in a module, or use useFactory or useClass` };
+      return {
+        lifetime: false,
+        message: `${tokenName(token)}, which nothing provides; list { token: ${tokenName(token)}, useValue: … } in a module, or use useFactory or useClass`,
+      };
     }
     return undefined;
   }
@@ -147,7 +174,11 @@ function parametersOf(target: Constructor): (Parameter | undefined)[] {
   if (declaring === undefined) return [];
   const types: readonly unknown[] | undefined = Reflect.getOwnMetadata(typesKey, declaring);
   const tokens: Readonly<Record<number, unknown>> = Reflect.getOwnMetadata(tokensKey, declaring) ?? {};
-  const count = Math.max(declaring.length, types?.length ?? 0, ...Object.keys(tokens).map((index) => Number(index) + 1));
+  const count = Math.max(
+    declaring.length,
+    types?.length ?? 0,
+    ...Object.keys(tokens).map((index) => Number(index) + 1),
+  );
   return Array.from({ length: count }, (_, index) => {
     if (tokens[index] !== undefined) return parameterOf(tokens[index]);
     return types === undefined ? undefined : parameterOf(types[index]);
@@ -156,7 +187,8 @@ function parametersOf(target: Constructor): (Parameter | undefined)[] {
 
 /** tsyringe keeps a bare token, or one with details; with a transformation the details are a level deeper. */
 function parameterOf(recorded: unknown): Parameter {
-  if (typeof recorded !== 'object' || recorded === null || !('token' in recorded)) return { token: recorded, optional: false };
+  if (typeof recorded !== 'object' || recorded === null || !('token' in recorded))
+    return { token: recorded, optional: false };
   const inner = parameterOf(recorded.token);
   return { token: inner.token, optional: inner.optional || ('isOptional' in recorded && recorded.isOptional === true) };
 }
@@ -164,7 +196,8 @@ function parameterOf(recorded: unknown): Parameter {
 /** The class itself or the nearest one it extends whose constructor is its own rather than an inherited one. */
 function declaringClass(target: Constructor): Constructor | undefined {
   for (let next: unknown = target; isClass(next) && next !== Function.prototype; next = Object.getPrototypeOf(next)) {
-    if (next.length > 0 || Reflect.hasOwnMetadata(typesKey, next) || Reflect.hasOwnMetadata(tokensKey, next)) return next;
+    if (next.length > 0 || Reflect.hasOwnMetadata(typesKey, next) || Reflect.hasOwnMetadata(tokensKey, next))
+      return next;
     // A constructor without parameters leaves no other trace; such a class wants none of those of the class it extends.
     if (/[{};\s]constructor\s*\(/.test(Function.prototype.toString.call(next))) return next;
   }

@@ -51,8 +51,17 @@ class ModuleReader {
 
   contents(): ModuleContents {
     for (const { token, form, module } of this.#providers.values()) {
-      if ('useClass' in form && form.useClass === token && reagentOf(form.useClass) !== undefined && !this.#reagents.has(form.useClass)) {
-        this.#report(module, 'providers', `${nameOf(form.useClass)} is a reagent, and as a provider it gets no listener; list it in reagents`);
+      if (
+        'useClass' in form &&
+        form.useClass === token &&
+        reagentOf(form.useClass) !== undefined &&
+        !this.#reagents.has(form.useClass)
+      ) {
+        this.#report(
+          module,
+          'providers',
+          `${nameOf(form.useClass)} is a reagent, and as a provider it gets no listener; list it in reagents`,
+        );
       }
     }
     return { providers: [...this.#providers.values()], reagents: [...this.#reagents], problems: this.#problems };
@@ -137,13 +146,16 @@ class ModuleReader {
 
 function faultOfImport(entry: unknown): string | undefined {
   if (entry === undefined) return circular;
-  if (entry instanceof Promise) return 'is a promise; await it before it is listed, or use a provider with an async factory instead';
-  const target = isObject(entry) ? entry['module'] : entry;
+  if (entry instanceof Promise)
+    return 'is a promise; await it before it is listed, or use a provider with an async factory instead';
+  const target = isObject(entry) ? entry.module : entry;
   if (isObject(entry) && target === undefined && 'module' in entry) return `its module ${circular}`;
-  if (typeof target !== 'function') return `expected a module, received ${describe(entry)}; list a class with @Module or { module: SomeModule, … }`;
+  if (typeof target !== 'function')
+    return `expected a module, received ${describe(entry)}; list a class with @Module or { module: SomeModule, … }`;
   if (moduleOf(target as Constructor) !== undefined) return undefined;
   const name = nameOf(target);
-  if (reagentOf(target as Constructor) !== undefined) return `${name} is a reagent, not a module; list it in reagents, or pass it to start()`;
+  if (reagentOf(target as Constructor) !== undefined)
+    return `${name} is a reagent, not a module; list it in reagents, or pass it to start()`;
   return `${name} has no @Module; add @Module({ … }) to the class, or list it in providers if it is a service`;
 }
 
@@ -159,12 +171,15 @@ function faultOfReagent(target: unknown): string | undefined {
 function faultOfProvider(provider: unknown): string | undefined {
   if (provider === undefined) return circular;
   if (typeof provider === 'function') {
-    return moduleOf(provider as Constructor) === undefined ? undefined : `${nameOf(provider)} is a module; list it in imports`;
+    return moduleOf(provider as Constructor) === undefined
+      ? undefined
+      : `${nameOf(provider)} is a module; list it in imports`;
   }
   const forms = 'a class, or { token, useClass | useValue | useFactory | useExisting }';
   if (!isObject(provider)) return `expected ${forms}, received ${describe(provider)}`;
-  if (!('token' in provider)) return `expected ${forms}, received ${describe(provider)}; say which token it provides${'provide' in provider ? ': token, not provide' : ''}`;
-  if (provider['token'] === undefined) return `its token ${circular}`;
+  if (!('token' in provider))
+    return `expected ${forms}, received ${describe(provider)}; say which token it provides${'provide' in provider ? ': token, not provide' : ''}`;
+  if (provider.token === undefined) return `its token ${circular}`;
   const given = ['useClass', 'useValue', 'useFactory', 'useExisting'].filter((form) => form in provider);
   const [form] = given;
   if (form === undefined) return `expected ${forms}, received ${describe(provider)}; say how to get the value`;
@@ -173,7 +188,9 @@ function faultOfProvider(provider: unknown): string | undefined {
   if (form === 'useValue') return undefined;
   if (value === undefined) return `its ${form} ${circular}`;
   if (form === 'useExisting') return undefined;
-  return typeof value === 'function' ? undefined : `expected its ${form} to be a ${form === 'useClass' ? 'class' : 'function'}, received ${describe(value)}`;
+  return typeof value === 'function'
+    ? undefined
+    : `expected its ${form} to be a ${form === 'useClass' ? 'class' : 'function'}, received ${describe(value)}`;
 }
 
 function moduleName(entry: ModuleImport): string {

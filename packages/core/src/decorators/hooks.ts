@@ -1,6 +1,6 @@
 // The hooks of a class: which methods its decorators marked, and what is wrong with them.
 
-import type { Connection, CloseReason } from '../connection/connection.js';
+import type { CloseReason, Connection } from '../connection/connection.js';
 import type { Incoming } from '../listener/incoming.js';
 import type { Listener } from '../listener/listener.js';
 import { type Constructor, metadataKeys, nameOf } from './metadata.js';
@@ -8,8 +8,11 @@ import { type Constructor, metadataKeys, nameOf } from './metadata.js';
 /** The steps of a connection's life that a method can be put on, in the order in which they happen. */
 export type HookName = 'accept' | 'connection' | 'data' | 'timeout' | 'error' | 'shutdown' | 'close';
 
+// biome-ignore lint/suspicious/noConfusingVoidType: it is what a method without a return statement returns
+type Perhaps<T> = void | T;
+
 /** What a hook may return. A promise holds the connection's next hook back; what it resolves to is ignored, so `return conn.send(x)` is fine. */
-export type HookResult = void | boolean | Promise<unknown>;
+export type HookResult = Perhaps<boolean | Promise<unknown>>;
 
 /**
  * An object that takes a connection over: its class has hooks of its own.
@@ -25,9 +28,9 @@ type AnyConnection = Connection<any, any>;
 type AnyMessage = any;
 
 /** A method for `@OnAccept`. It refuses a client with `incoming.reject()`; returning `false` would not, so it does not compile. */
-export type AcceptHook = (incoming: Incoming, listener: Listener) => void | Promise<void>;
+export type AcceptHook = (incoming: Incoming, listener: Listener) => Perhaps<Promise<void>>;
 /** A method for `@OnConnection`. */
-export type ConnectionHook = (conn: AnyConnection) => void | boolean | Owner | Promise<void | boolean | Owner>;
+export type ConnectionHook = (conn: AnyConnection) => Perhaps<boolean | Owner | Promise<Perhaps<boolean | Owner>>>;
 /** A method for `@OnData`. */
 export type DataHook = (conn: AnyConnection, message: AnyMessage) => HookResult;
 /** A method for `@OnClose`. */
@@ -35,7 +38,7 @@ export type CloseHook = (conn: AnyConnection, reason: CloseReason) => HookResult
 /** A method for `@OnError`. */
 export type ErrorHook = (conn: AnyConnection, error: Error) => HookResult;
 /** A method for `@OnTimeout`. Returning `'keep'` keeps the connection open and starts the time anew. */
-export type TimeoutHook = (conn: AnyConnection) => void | 'keep' | Promise<void | 'keep'>;
+export type TimeoutHook = (conn: AnyConnection) => Perhaps<'keep' | Promise<Perhaps<'keep'>>>;
 /** A method for `@OnShutdown`. */
 export type ShutdownHook = (conn: AnyConnection) => HookResult;
 
@@ -57,7 +60,11 @@ export type Hooks = { readonly [Name in HookName]: HookMethods[Name] | undefined
 };
 
 /** A decorator of methods that have a signature assignable to `Method`. */
-export type MethodHookDecorator<Method> = <M extends Method>(target: InstanceSide, key: string | symbol, descriptor: TypedPropertyDescriptor<M>) => void;
+export type MethodHookDecorator<Method> = <M extends Method>(
+  target: InstanceSide,
+  key: string | symbol,
+  descriptor: TypedPropertyDescriptor<M>,
+) => void;
 
 /** The prototype of a class, which, unlike the class, has no `prototype`: static methods are no hooks. */
 export type InstanceSide = object & { readonly prototype?: never };
@@ -74,7 +81,15 @@ export function recordHook(hook: HookName, target: object, key: string | symbol)
   Reflect.defineMetadata(metadataKeys.hooks, records, target);
 }
 
-const hookNames = ['accept', 'connection', 'data', 'timeout', 'error', 'shutdown', 'close'] as const satisfies readonly HookName[];
+const hookNames = [
+  'accept',
+  'connection',
+  'data',
+  'timeout',
+  'error',
+  'shutdown',
+  'close',
+] as const satisfies readonly HookName[];
 
 /** `'data'` -> `'@OnData'`. */
 function decoratorOf(name: HookName): string {
@@ -126,9 +141,13 @@ export function hookProblems(target: Constructor, scope: 'singleton' | 'connecti
     if (method === undefined) {
       problems.push(`${decorator} is on ${place}, which is no method of ${name}; put it on a method`);
     } else if (hook.isStatic && hook.hook !== 'accept') {
-      problems.push(`${decorator} is on the static method ${place}, and only @OnAccept may be static; make it an instance method`);
+      problems.push(
+        `${decorator} is on the static method ${place}, and only @OnAccept may be static; make it an instance method`,
+      );
     } else if (isGenerator(method)) {
-      problems.push(`${decorator} is on the generator ${place}, which would never run; make it an ordinary or an async method (remove the *)`);
+      problems.push(
+        `${decorator} is on the generator ${place}, which would never run; make it an ordinary or an async method (remove the *)`,
+      );
     }
   }
 
@@ -139,7 +158,9 @@ export function hookProblems(target: Constructor, scope: 'singleton' | 'connecti
     );
   }
   if (!found.some(({ hook }) => hook === 'connection' || hook === 'data')) {
-    problems.push(`${name} has no hook that could do anything; put @OnData() (or @OnConnection()) on a method, parentheses included`);
+    problems.push(
+      `${name} has no hook that could do anything; put @OnData() (or @OnConnection()) on a method, parentheses included`,
+    );
   }
   return problems;
 }
@@ -149,7 +170,9 @@ function duplicates(owner: Constructor): string[] {
   return hookNames.flatMap((name) => {
     const places = own.filter(({ hook }) => hook === name).map(({ key }) => `${nameOf(owner)}.${String(key)}`);
     if (places.length < 2) return [];
-    return [`${decoratorOf(name)} is given ${places.length} times, on ${places.join(' and ')}; keep one and call the rest from it`];
+    return [
+      `${decoratorOf(name)} is given ${places.length} times, on ${places.join(' and ')}; keep one and call the rest from it`,
+    ];
   });
 }
 
@@ -160,7 +183,11 @@ function isGenerator(method: object): boolean {
 /** The class and those it extends, the most derived first. */
 function lineage(target: Constructor): Constructor[] {
   const classes: Constructor[] = [];
-  for (let next: unknown = target; typeof next === 'function' && next.prototype !== undefined; next = Object.getPrototypeOf(next)) {
+  for (
+    let next: unknown = target;
+    typeof next === 'function' && next.prototype !== undefined;
+    next = Object.getPrototypeOf(next)
+  ) {
     classes.push(next as Constructor);
   }
   return classes;
@@ -185,7 +212,11 @@ function find(target: Constructor, name: HookName): FoundHook | undefined {
 
 function methodOf(target: Constructor, found: FoundHook): object | undefined {
   // The property is looked at, not read: it may be a getter.
-  for (let side: object | null = found.isStatic ? target : target.prototype; side !== null; side = Object.getPrototypeOf(side)) {
+  for (
+    let side: object | null = found.isStatic ? target : target.prototype;
+    side !== null;
+    side = Object.getPrototypeOf(side)
+  ) {
     const property = Object.getOwnPropertyDescriptor(side, found.key);
     if (property !== undefined) return typeof property.value === 'function' ? property.value : undefined;
   }

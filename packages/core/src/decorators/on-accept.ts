@@ -14,6 +14,10 @@ import { type AcceptHook, recordHook } from './hooks.js';
  * }
  * ```
  */
-export function OnAccept(): <M extends AcceptHook>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>) => void {
+export function OnAccept(): <M extends AcceptHook>(
+  target: object,
+  key: string | symbol,
+  descriptor: TypedPropertyDescriptor<M>,
+) => void {
   return (target, key) => recordHook('accept', target, key);
 }

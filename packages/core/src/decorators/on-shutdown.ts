@@ -1,4 +1,4 @@
-import { type ShutdownHook, type MethodHookDecorator, recordHook } from './hooks.js';
+import { type MethodHookDecorator, recordHook, type ShutdownHook } from './hooks.js';
 
 /**
  * Marks the method that learns that the listener or the application stops: `method(conn)`.

@@ -1,4 +1,4 @@
-import { type TimeoutHook, type MethodHookDecorator, recordHook } from './hooks.js';
+import { type MethodHookDecorator, recordHook, type TimeoutHook } from './hooks.js';
 
 /**
  * Marks the method that is asked when a connection was idle for `timeouts.idle`: `method(conn)`.

@@ -9,7 +9,10 @@ import { fieldPaths, schema } from './schema.js';
  *
  * @param className the reagent's class, which the listener is named after and the problems are reported for
  */
-export function checkDescriptor(className: string, input: unknown): { descriptor: Descriptor } | { problems: Problem[] } {
+export function checkDescriptor(
+  className: string,
+  input: unknown,
+): { descriptor: Descriptor } | { problems: Problem[] } {
   // Built once a process: a schema compiled to code would not pay.
   const parsed = z.safeParse(schema, input, { jitless: true });
   const found = [...(parsed.error?.issues ?? []).flatMap((issue) => describe(issue, input)), ...conflicts(input)];
@@ -26,8 +29,12 @@ type Finding = readonly [path: string, message: string];
 
 function describe(issue: z.core.$ZodIssue, input: unknown): Finding[] {
   const path = issue.path.map(String);
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => [[...path, key].join('.'), unknownField(path, key)]);
-  const received = issue.path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], input);
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => [[...path, key].join('.'), unknownField(path, key)]);
+  const received = issue.path.reduce<unknown>(
+    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+    input,
+  );
   return [[path.join('.'), `expected ${issue.message}, received ${show(received)}${hint(path.join('.'), received)}`]];
 }
 
@@ -36,9 +43,11 @@ function hint(path: string, received: unknown): string {
   if (path === 'secure') return ': TLS is not supported by this version; remove it';
   if (path === 'proxyProtocol') return ': the PROXY protocol is not supported by this version; remove it';
   if (path === 'mode' && /^[0-7]{3,4}$/.test(String(received))) return `; write it in octal: 0o${received}`;
-  if (path === '' && received instanceof Promise) return '; the function that makes it may not be async: let it take what it needs from a provider with an async factory';
+  if (path === '' && received instanceof Promise)
+    return '; the function that makes it may not be async: let it take what it needs from a provider with an async factory';
   if (path === 'codec' && typeof received === 'function') return `; call it: ${received.name}()`;
-  if (typeof received === 'string' && received.trim() !== '' && !Number.isNaN(Number(received))) return '; turn it into a number with Number()';
+  if (typeof received === 'string' && received.trim() !== '' && !Number.isNaN(Number(received)))
+    return '; turn it into a number with Number()';
   return '';
 }
 
@@ -50,19 +59,29 @@ function conflicts(input: unknown): Finding[] {
 
   const places = ['port', 'path', 'fd'].filter(given);
   if (places.length === 0) {
-    findings.push(['', 'expected one of port, path and fd, received none of them; say where to listen, with port: 8080 or, for any free port, port: 0']);
+    findings.push([
+      '',
+      'expected one of port, path and fd, received none of them; say where to listen, with port: 8080 or, for any free port, port: 0',
+    ]);
   } else if (places.length > 1) {
-    findings.push(['', `expected one of port, path and fd, received ${places.join(' and ')}; keep one and remove the rest`]);
+    findings.push([
+      '',
+      `expected one of port, path and fd, received ${places.join(' and ')}; keep one and remove the rest`,
+    ]);
   } else {
     const [place] = places;
-    if (given('host') && place !== 'port') findings.push(['host', `goes with port only, and this listens on a ${place}; remove it`]);
-    if (given('mode') && place !== 'path') findings.push(['mode', `goes with path only, and this listens on a ${place}; remove it`]);
+    if (given('host') && place !== 'port')
+      findings.push(['host', `goes with port only, and this listens on a ${place}; remove it`]);
+    if (given('mode') && place !== 'path')
+      findings.push(['mode', `goes with path only, and this listens on a ${place}; remove it`]);
   }
   return findings;
 }
 
 function show(value: unknown): string {
-  return value === undefined ? 'nothing' : inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 });
+  return value === undefined
+    ? 'nothing'
+    : inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 });
 }
 
 function unknownField(parents: readonly string[], key: string): string {
@@ -70,7 +89,11 @@ function unknownField(parents: readonly string[], key: string): string {
   const place = parents.length === 0 ? 'a descriptor' : parents.join('.');
   // A field of the same object is meant rather than one elsewhere that is spelled as closely.
   const candidates = paths
-    .map((path) => ({ path, distance: unlikeness(plain(key), plain(path.slice(path.lastIndexOf('.') + 1))), near: path.startsWith([...parents, ''].join('.')) }))
+    .map((path) => ({
+      path,
+      distance: unlikeness(plain(key), plain(path.slice(path.lastIndexOf('.') + 1))),
+      near: path.startsWith([...parents, ''].join('.')),
+    }))
     .filter((candidate) => candidate.distance <= Math.max(1, Math.floor(key.length / 4)))
     .sort((a, b) => a.distance - b.distance || Number(b.near) - Number(a.near));
   const meant = candidates[0]?.path;
@@ -95,7 +118,11 @@ function distance(from: string, to: string): number {
     let diagonal = index;
     row = row.reduce<number[]>((next, above, column) => {
       const before = next[column - 1];
-      next.push(before === undefined ? index + 1 : Math.min(above + 1, before + 1, diagonal + (letter === to[column - 1] ? 0 : 1)));
+      next.push(
+        before === undefined
+          ? index + 1
+          : Math.min(above + 1, before + 1, diagonal + (letter === to[column - 1] ? 0 : 1)),
+      );
       diagonal = above;
       return next;
     }, []);

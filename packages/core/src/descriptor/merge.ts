@@ -1,7 +1,10 @@
 import type { DescriptorInput } from './descriptor.js';
 
 /** Where to listen, each way with the field that only makes sense with it. */
-const places = { port: 'host', path: 'mode', fd: undefined } as const satisfies Record<string, keyof DescriptorInput | undefined>;
+const places = { port: 'host', path: 'mode', fd: undefined } as const satisfies Record<
+  string,
+  keyof DescriptorInput | undefined
+>;
 
 /**
  * One descriptor of two: what `over` says, and for the rest what `base` says. `options`, `timeouts` and `env` are merged field by field.

@@ -28,7 +28,10 @@ function milliseconds(from: number, to = largestInteger) {
 function count() {
   const expected = 'an integer of 1 or more, or Infinity';
   const limit = integer(1, largestInteger, expected);
-  return z._default(z.union([z.literal(Number.POSITIVE_INFINITY), limit], { error: expected }), Number.POSITIVE_INFINITY);
+  return z._default(
+    z.union([z.literal(Number.POSITIVE_INFINITY), limit], { error: expected }),
+    Number.POSITIVE_INFINITY,
+  );
 }
 
 /** A time limit; what means off becomes `Infinity`. */
@@ -64,7 +67,7 @@ function isPlainObject(value: unknown): boolean {
 
 // biome-ignore lint/suspicious/noExplicitAny: the message types are known to the handlers only
 function isCodec(value: unknown): value is Codec<any, any> {
-  return isObject(value) && typeof value['decoder'] === 'function' && typeof value['encode'] === 'function';
+  return isObject(value) && typeof value.decoder === 'function' && typeof value.encode === 'function';
 }
 
 const acceptRate = z.strictObject(
@@ -111,7 +114,12 @@ export const schema = z.strictObject(
       highWaterMark: z._default(integer(0, largestInteger, 'a number of bytes, an integer of 0 or more'), 65_536),
     }),
     codec: z.optional(z.custom<Codec<unknown>>(isCodec, { error: 'a codec, an object with decoder() and encode()' })),
-    env: z._default(z.custom<Readonly<Record<string | symbol, unknown>>>(isPlainObject, { error: 'an object such as { motd: "hello" }' }), {}),
+    env: z._default(
+      z.custom<Readonly<Record<string | symbol, unknown>>>(isPlainObject, {
+        error: 'an object such as { motd: "hello" }',
+      }),
+      {},
+    ),
     timeouts: group('an object such as { idle: 60000 }', {
       proxyHeader: timeout(5_000),
       handshake: timeout(5_000),
@@ -130,6 +138,8 @@ export const schema = z.strictObject(
 export function fieldPaths(): string[] {
   return Object.entries(schema.shape).flatMap(([name, field]) => {
     const inner = field instanceof z.ZodMiniPrefault ? field.def.innerType : undefined;
-    return inner instanceof z.ZodMiniObject ? [name, ...Object.keys(inner.shape).map((key) => `${name}.${key}`)] : [name];
+    return inner instanceof z.ZodMiniObject
+      ? [name, ...Object.keys(inner.shape).map((key) => `${name}.${key}`)]
+      : [name];
   });
 }

@@ -57,7 +57,15 @@ export function stderrLogger({ level = 'info', stream = process.stderr }: Stderr
   return new LineLogger(severities[level], stream);
 }
 
-const severities = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60, silent: Number.POSITIVE_INFINITY } as const;
+const severities = {
+  trace: 10,
+  debug: 20,
+  info: 30,
+  warn: 40,
+  error: 50,
+  fatal: 60,
+  silent: Number.POSITIVE_INFINITY,
+} as const;
 
 class LineLogger extends Logger {
   readonly #lowest: number;
@@ -126,7 +134,9 @@ function formatText(text: string): string {
 
 // Both C0 and C1: some terminals obey the latter as well.
 function escapeControls(text: string): string {
-  return text.replace(/\p{Cc}/gu, (control) => (control === '\n' ? '\\n' : `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`));
+  return text.replace(/\p{Cc}/gu, (control) =>
+    control === '\n' ? '\\n' : `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
 }
 
 function indent(text: string): string {
