@@ -4,9 +4,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join } from 'node:path';
 
 /**
- * A block fenced with ```ts. With `file=name.ts` behind it, blocks of one page see each other as files; without, it stands alone.
+ * A block fenced as "ts". With `file=name.ts` behind it, blocks of one page see each other as files; without, it stands alone.
  *
- * @typedef {{ file: string, line: number, text: string }} Example `line`: where its text begins on the page, from 1.
+ * @typedef {object} Example
+ * @property {string} file
+ * @property {number} line where its text begins on the page, from 1
+ * @property {string} text
  */
 
 const fence = /^```ts(?: +file=(?<file>[\w./-]+\.ts))? *\n(?<text>.*?)^```$/gms;
@@ -18,7 +21,7 @@ const fence = /^```ts(?: +file=(?<file>[\w./-]+\.ts))? *\n(?<text>.*?)^```$/gms;
 export function examplesOf(markdown) {
   return [...markdown.matchAll(fence)].map((match) => {
     const line = markdown.slice(0, match.index).split('\n').length + 1;
-    return { file: match.groups?.['file'] ?? `line-${line}.ts`, line, text: match.groups?.['text'] ?? '' };
+    return { file: match.groups?.file ?? `line-${line}.ts`, line, text: match.groups?.text ?? '' };
   });
 }
 

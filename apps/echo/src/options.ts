@@ -15,7 +15,7 @@ export const usage = `Usage: pnpm start [options]
 Starts three echo servers, on PORT (push), PORT + 1 (pull) and PORT + 2 (stateful).
 
   -p, --port PORT   the first port, 0 for any free ones (default: $PORT, else 8080)
-      --host HOST   the address to listen on (default: $HOST, else all interfaces)
+      --host HOST   the address to listen on (default: all interfaces)
   -h, --help        this text
 `;
 
@@ -35,8 +35,8 @@ export function readOptions(
   const values = parse(args);
   return {
     help: values.help ?? false,
-    port: readPort('--port', values.port) ?? readPort('PORT', environment['PORT']) ?? defaultPort,
-    host: values.host || environment['HOST'] || undefined,
+    port: readPort('--port', values.port) ?? readPort('PORT', environment.PORT) ?? defaultPort,
+    host: values.host,
   };
 }
 

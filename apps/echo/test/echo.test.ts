@@ -1,0 +1,65 @@
+import { createTestApp, type TestApp } from '@reagent/testing';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { AppModule } from '../src/app.module.js';
+import { MessageCounter } from '../src/message-counter.js';
+import { PullEcho } from '../src/pull-echo.js';
+import { PushEcho } from '../src/push-echo.js';
+import { SessionEcho } from '../src/session-echo.js';
+
+let app: TestApp;
+
+beforeEach(async () => {
+  app = await createTestApp(AppModule).start();
+});
+
+afterEach(() => app.stop());
+
+test.each([PushEcho, PullEcho])('$name answers what it gets', async (reagent) => {
+  const client = await app.connect(reagent);
+
+  await client.send('hello\n');
+  expect(await client.line()).toBe('hello');
+});
+
+test.each([PushEcho, PullEcho])('$name answers a client that has ended its side', async (reagent) => {
+  const client = await app.connect(reagent);
+
+  await client.send('hello\n');
+  client.end();
+
+  expect(await client.line()).toBe('hello');
+  await client.closed();
+});
+
+test('SessionEcho numbers the messages of each connection', async () => {
+  const one = await app.connect(SessionEcho);
+  const other = await app.connect(SessionEcho);
+
+  await one.send('a\n');
+  expect(await one.line()).toBe('#1 a');
+  await one.send('b\n');
+  expect(await one.line()).toBe('#2 b');
+  await other.send('c\n');
+  expect(await other.line()).toBe('#1 c');
+});
+
+test('the servers share one counter', async () => {
+  for (const reagent of [PushEcho, PullEcho, SessionEcho]) {
+    const client = await app.connect(reagent);
+    await client.send('hello\n');
+    await client.line();
+  }
+
+  expect(app.resolve(MessageCounter).total).toBe(3);
+});
+
+test.each([PushEcho, PullEcho, SessionEcho])('stopping closes the connections of $name at once', async (reagent) => {
+  const client = await app.connect(reagent);
+  await client.send('hello\n');
+  await client.line();
+
+  // Without @OnShutdown it would take this long, and the client would see a reset.
+  await app.application.stop({ timeout: 60_000 });
+
+  expect(await client.closed()).toBe('end');
+});
