@@ -1,1 +1,75 @@
-export const x = 1;
+// The public surface of @reagent/core, and nothing else.
+
+import 'reflect-metadata';
+
+export {
+  container,
+  type DependencyContainer,
+  delay,
+  inject,
+  injectable,
+  injectAll,
+  type InjectionToken,
+  Lifecycle,
+  scoped,
+} from 'tsyringe';
+export { Application } from './application/application.js';
+export { type BootstrapOptions, bootstrap, start } from './application/bootstrap.js';
+export type { DescriptorOverrides } from './application/descriptors.js';
+export { bytes } from './codec/bytes.js';
+export type { ByteQueue } from './codec/byte-queue.js';
+export type { ByteSink, Codec, Decoder } from './codec/codec.js';
+export {
+  type CloseKind,
+  type CloseReason,
+  Connection,
+  type Outgoing,
+  type RecvLengthOptions,
+  type RecvOptions,
+  type RecvUntilOptions,
+  type SocketOptions,
+} from './connection/connection.js';
+export type { Environment } from './connection/environment.js';
+export type {
+  AcceptHook,
+  CloseHook,
+  ConnectionHook,
+  DataHook,
+  ErrorHook,
+  HookResult,
+  Owner,
+  ShutdownHook,
+  TimeoutHook,
+} from './decorators/hooks.js';
+export type { Constructor } from './decorators/metadata.js';
+export { type DynamicModule, Module, type ModuleDefinition, type ModuleImport, type Provider } from './decorators/module.js';
+export { OnAccept } from './decorators/on-accept.js';
+export { OnClose } from './decorators/on-close.js';
+export { OnConnection } from './decorators/on-connection.js';
+export { OnData } from './decorators/on-data.js';
+export { OnError } from './decorators/on-error.js';
+export { OnShutdown } from './decorators/on-shutdown.js';
+export { OnTimeout } from './decorators/on-timeout.js';
+export { type DescriptorSource, Reagent, reagentOf } from './decorators/reagent.js';
+export { singleton } from './decorators/singleton.js';
+export type { AcceptRate, Alarm, Descriptor, DescriptorInput, Scope, Timeouts } from './descriptor/descriptor.js';
+export {
+  ConfigurationError,
+  ConnectionClosedError,
+  FrameTooLongError,
+  InvalidMessageError,
+  ListenError,
+  type MessageIssue,
+  type Problem,
+  ProviderError,
+  ReagentError,
+  StateError,
+  TimeoutError,
+  type TimeoutStep,
+  UnexpectedEndError,
+} from './errors.js';
+export { Incoming } from './listener/incoming.js';
+export { Listener, type ListenerStatus, type StopOptions, type WaitOptions } from './listener/listener.js';
+export { Logger, type LogLevel, silentLogger, type StderrLoggerOptions, stderrLogger } from './telemetry/logger.js';
+export type { ApplicationStatistics, ListenerStatistics, RejectReason } from './telemetry/statistics.js';
+export type { Endpoint } from './transport/endpoint.js';

@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net';
+import { bytes } from '../codec/bytes.js';
 import type { Codec } from '../codec/codec.js';
 import { type Hooks, hooksOf } from '../decorators/hooks.js';
 import type { Constructor } from '../decorators/metadata.js';
 import { ConnectionClosedError, StateError, TimeoutError } from '../errors.js';
 import type { Listener } from '../listener/listener.js';
 import { type Endpoint, localOf, remoteOf } from '../transport/endpoint.js';
-import { passOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
+import { passOn, readOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
 import {
   type CloseKind,
   type CloseReason,
@@ -74,13 +75,17 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   #timedOut = false;
   #shutdownAsked = false;
   #stopping = false;
+  /** Whether something other than data is to be looked at. */
+  #attention = false;
+  /** Whether chunks are messages as they come. */
+  #direct: boolean;
   /** An error that `@OnError` has not been told of yet. */
   #error: Error | undefined;
   #started = false;
   #reason: CloseReason | undefined;
   #socketError: Error | undefined;
   #paused = false;
-  /** Whether the socket flows. */
+  /** Whether the socket is being read. */
   #reading = false;
   /** Someone has asked for input: until then a passive connection is not read at all. */
   #wanted = false;
@@ -110,6 +115,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     this.#socket = socket;
     this.#environment = environment;
     this.#codec = host.codec as Codec<In, Out>;
+    this.#direct = isChunked(this.#codec);
     this.#highWaterMark = host.highWaterMark;
     this.#inbound = new Inbound(this.#codec);
     this.#outbound = new Outbound(socket, this);
@@ -189,6 +195,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
 
   set codec(codec: Codec<In, Out>) {
     this.#codec = codec;
+    this.#direct = isChunked(codec);
     this.#inbound.codec = codec;
     this.#pump();
   }
@@ -269,7 +276,6 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
 
   pause(): void {
     this.#paused = true;
-    this.#updateReading();
   }
 
   resume(): void {
@@ -281,6 +287,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     if (this.#isEnding || this.#phase === 'failing') return;
     requireHooks(owner);
     this.#nextOwner = owner;
+    this.#attention = true;
     this.#pump();
   }
 
@@ -322,6 +329,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     if (this.#stopping || this.#isEnding) return;
     this.#stopping = true;
     this.#shutdownAsked = true;
+    this.#attention = true;
     this.#pump();
   }
 
@@ -333,6 +341,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   idleExpired(): void {
     if (this.#isEnding || this.#phase === 'failing') return;
     this.#timedOut = true;
+    this.#attention = true;
     this.#pump();
   }
 
@@ -351,11 +360,32 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   // What the socket calls.
 
   /** Hot path. */
-  socketReceived(chunk: Buffer): void {
+  socketReceived(chunk: Buffer): boolean {
     if (this.#host.idle !== undefined) this.#lastReceived = performance.now();
-    if (this.#inputDropped) return;
-    this.#inbound.push(chunk);
-    this.#pump();
+    if (this.#inputDropped) return true;
+    if (this.#direct && this.#phase === 'open' && this.#running === undefined && this.#inbound.length === 0 && this.#isFree()) {
+      this.#receivedDirectly(chunk);
+    } else {
+      this.#inbound.push(chunk);
+      this.#pump();
+    }
+    this.#reading = this.#shouldRead();
+    return this.#reading;
+  }
+
+  /** Hot path: a chunk is a message, and nothing is in its way. What `#pump` would do, without the queue. */
+  #receivedDirectly(chunk: Buffer): void {
+    this.#pumping = true;
+    this.#outbound.held = true;
+    this.#host.counters.messagesIn++;
+    this.#run('data', (this.#hooks as Hooks).data, chunk);
+    this.#unhold();
+    if (this.#attention) this.#pump();
+  }
+
+  /** Whether nothing keeps the next message from `@OnData`. */
+  #isFree(): boolean {
+    return !this.#attention && !this.#paused && !this.#pumping && this.#outbound.waiting <= this.#highWaterMark;
   }
 
   socketEnded(): void {
@@ -432,12 +462,8 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     if (this.#nextOwner !== undefined) return this.#stepOwner(this.#nextOwner);
     if (this.#timedOut) return this.#stepTimeout();
     if (this.#shutdownAsked) return this.#stepShutdown();
+    this.#attention = false;
     return this.#phase === 'open' && this.#stepData();
-  }
-
-  /** Whether something other than data is to be looked at. */
-  get #attention(): boolean {
-    return this.#error !== undefined || this.#nextOwner !== undefined || this.#timedOut || this.#shutdownAsked;
   }
 
   /** The handler waits in `recv`: it gets what it waits for, unless a hook comes first. */
@@ -446,6 +472,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     if (this.#isEnding) return false;
     if (this.#timedOut) return this.#stepTimeout();
     if (this.#shutdownAsked) return this.#stepShutdown();
+    this.#attention = false;
     this.#serveReader();
     return false;
   }
@@ -607,6 +634,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
         return;
       }
       this.#nextOwner = value;
+      this.#attention = true;
     }
     if (this.#nextOwner !== undefined) return;
     if (this.#hooks?.data !== undefined) {
@@ -644,6 +672,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
 
   #tell(error: Error): void {
     this.#error = error;
+    this.#attention = true;
     if (error instanceof TimeoutError) this.#host.logger.info(this.#fields(error), 'connection timed out');
     else this.#report(error, 'connection failed');
     this.#pump();
@@ -762,7 +791,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     const value = this.#inbound.read(request);
     if (value === undefined) return undefined;
     if (value !== null && request.kind === 'message') this.#host.counters.messagesIn++;
-    if (!this.#reading) this.#updateReading();
+    this.#updateReading();
     return value;
   }
 
@@ -814,13 +843,11 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     for (const resolve of waiters) resolve();
   }
 
-  /** Hot path: starts or stops the flow of the socket. */
+  /** Has the socket read again if there is room. When there is none, the next chunk that comes stops it. */
   #updateReading(): void {
-    const reading = this.#shouldRead();
-    if (reading === this.#reading || this.#isClosed) return;
-    this.#reading = reading;
-    if (reading) this.#socket.resume();
-    else this.#socket.pause();
+    if (this.#reading || this.#isClosed || !this.#shouldRead()) return;
+    this.#reading = true;
+    readOn(this.#socket);
   }
 
   #shouldRead(): boolean {
@@ -831,6 +858,11 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     // In push style, one chunk may wait while a hook runs; in pull style, as much as may wait to be sent.
     return this.#phase === 'open' ? this.#inbound.length === 0 : this.#inbound.length < this.#highWaterMark;
   }
+}
+
+/** Whether a codec gives chunks as they come. */
+function isChunked(codec: object): boolean {
+  return codec === bytes();
 }
 
 function lengthRequest(length: number): ReadRequest {

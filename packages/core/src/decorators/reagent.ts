@@ -1,9 +1,16 @@
 import { type DependencyContainer, injectable } from 'tsyringe';
+import type { Codec } from '../codec/codec.js';
 import type { DescriptorInput } from '../descriptor/descriptor.js';
+import type { FitsCodec } from './fits-codec.js';
 import { type Constructor, metadataKeys } from './metadata.js';
 
+// biome-ignore lint/suspicious/noExplicitAny: stands for the codec of every message type
+type AnyCodec = Codec<any, any>;
+
 /** A descriptor, or a function that makes it once the application's providers exist. */
-export type DescriptorSource = DescriptorInput | ((container: DependencyContainer) => DescriptorInput);
+export type DescriptorSource<C extends AnyCodec = AnyCodec> =
+  | DescriptorInput<C>
+  | ((container: DependencyContainer) => DescriptorInput<C>);
 
 /** What `@Reagent` recorded. */
 export interface ReagentRecord {
@@ -14,6 +21,7 @@ export interface ReagentRecord {
  * Makes a class a server: listed in a module's `reagents` (or passed to `start`), it gets a listener as the descriptor says, and its
  * methods that carry `@OnConnection`, `@OnData` and the like get the listener's connections. Its constructor's parameters are injected.
  *
+ * Where the descriptor has a codec, a class whose `@OnData` takes other messages than the codec gives does not compile.
  * What the descriptor leaves out may come from `start(Class, descriptor)` or from `bootstrap(AppModule, { overrides })`.
  *
  * @example
@@ -30,7 +38,9 @@ export interface ReagentRecord {
  * class Configured extends Echo {}
  * ```
  */
-export function Reagent(descriptor: DescriptorSource = {}): (target: Constructor) => void {
+export function Reagent<C extends AnyCodec = AnyCodec>(
+  descriptor: DescriptorSource<C> = {},
+): <Target extends Constructor>(target: Target & FitsCodec<InstanceType<Target>, C>) => void {
   return (target) => {
     injectable()(target);
     Reflect.defineMetadata(metadataKeys.reagent, { descriptor } satisfies ReagentRecord, target);

@@ -26,11 +26,13 @@ export class Arrival implements SocketHolder {
     private readonly closed: (arrival: Arrival) => void,
   ) {}
 
-  socketReceived(): void {}
+  socketReceived(): boolean {
+    return false;
+  }
 
   socketEnded(): void {}
 
-  // The socket's end follows, and is what counts.
+  // The socket closes next, and that is what counts.
   socketFailed(): void {}
 
   socketClosed(): void {

@@ -1,0 +1,103 @@
+import { container as globalContainer, type DependencyContainer, type InjectionToken } from 'tsyringe';
+import { type Constructor, nameOf } from '../decorators/metadata.js';
+import { Module, type ModuleImport } from '../decorators/module.js';
+import { reagentOf } from '../decorators/reagent.js';
+import type { DescriptorInput } from '../descriptor/descriptor.js';
+import { ConfigurationError, StateError } from '../errors.js';
+import { Logger, stderrLogger } from '../telemetry/logger.js';
+import type { Application } from './application.js';
+import { makeProviders } from './container.js';
+import { type DescriptorOverrides, describeReagents } from './descriptors.js';
+import { type InjectionContext, injectionProblems } from './injection.js';
+import { readModules } from './modules.js';
+import { RunningApplication } from './running-application.js';
+import { stopOnSignals } from './signals.js';
+
+export interface BootstrapOptions {
+  /** Any object with pino's methods. Default: one readable line an event on stderr, from level info on. */
+  readonly logger?: Logger | undefined;
+  /** What is to be different from the descriptors in the code, by listener name. Default: nothing. */
+  readonly overrides?: DescriptorOverrides | undefined;
+  /** Whether SIGTERM and SIGINT stop the application; a second one ends the process at once. Default: `true`. */
+  readonly signals?: boolean | undefined;
+  /** The container that the application's own is made in: what is registered there can be injected. Default: tsyringe's global one. */
+  readonly container?: DependencyContainer | undefined;
+}
+
+/**
+ * Starts an application: checks all of it, makes its providers and reagents, binds its listeners, and then serves.
+ *
+ * Nothing is half-started: if anything fails, what was bound is released and what was made is disposed.
+ *
+ * @example
+ * ```ts
+ * const app = await bootstrap(AppModule, { overrides: { Echo: { port: 0 } } });
+ * console.log(app.listener('Echo').port);
+ * await app.stop();
+ * ```
+ *
+ * @throws ConfigurationError (all that is wrong, in one report), ProviderError, ListenError
+ */
+export async function bootstrap(module: ModuleImport, options: BootstrapOptions = {}): Promise<Application> {
+  requireKnown(options);
+  const { logger = stderrLogger(), overrides = {}, signals = true, container: parent = globalContainer } = options;
+  const { providers, reagents, problems } = readModules(module);
+  const context: InjectionContext = { parent, values: [[Logger as InjectionToken<unknown>, logger]] };
+  const early = describeReagents(reagents, overrides, undefined);
+  refuse([...problems, ...injectionProblems(providers, reagents, context), ...early.problems]);
+
+  const made = await makeProviders(providers, context);
+  const application = new RunningApplication(made, logger);
+  try {
+    const { described, problems: late } = describeReagents(reagents, overrides, made.container);
+    refuse(late);
+    await application.startAll(described);
+  } catch (error) {
+    await application.stop({ timeout: 0 }).catch((failure: unknown) => {
+      // What failed first is what the caller has to know.
+      logger.error({ err: failure }, 'and what had been made could not be disposed');
+    });
+    throw error;
+  }
+  if (signals) {
+    const release = stopOnSignals(application);
+    void application.closed.then(release);
+  }
+  return application;
+}
+
+/**
+ * Starts one reagent without a module. Its descriptor may be completed or changed here.
+ *
+ * @example
+ * ```ts
+ * const app = await start(Echo, { port: 8080 });
+ * await app.stop();
+ * ```
+ *
+ * @throws ConfigurationError, ProviderError, ListenError
+ */
+export function start(
+  reagent: Constructor,
+  descriptor: DescriptorInput = {},
+  options: Omit<BootstrapOptions, 'overrides'> = {},
+): Promise<Application> {
+  if (reagentOf(reagent) === undefined) {
+    const message = 'is no reagent: put @Reagent() on the class';
+    return Promise.reject(new ConfigurationError([{ where: nameOf(reagent), path: '', message }]));
+  }
+  @Module({ reagents: [reagent] })
+  class StartModule {}
+  return bootstrap(StartModule, { ...options, overrides: () => descriptor });
+}
+
+const knownOptions: readonly string[] = ['logger', 'overrides', 'signals', 'container'] satisfies (keyof BootstrapOptions)[];
+
+function requireKnown(options: BootstrapOptions): void {
+  const unknown = Object.keys(options).filter((key) => !knownOptions.includes(key));
+  if (unknown.length > 0) throw new StateError(`bootstrap has no option ${unknown.join(', ')}; it has ${knownOptions.join(', ')}`);
+}
+
+function refuse(problems: ConfigurationError['problems']): void {
+  if (problems.length > 0) throw new ConfigurationError(problems);
+}

@@ -1,0 +1,114 @@
+// From the reagents of an application to their checked descriptors.
+
+import type { DependencyContainer } from 'tsyringe';
+import { hookProblems } from '../decorators/hooks.js';
+import { type Constructor, nameOf } from '../decorators/metadata.js';
+import { reagentOf } from '../decorators/reagent.js';
+import { checkDescriptor } from '../descriptor/check.js';
+import type { Descriptor, DescriptorInput } from '../descriptor/descriptor.js';
+import { mergeDescriptors } from '../descriptor/merge.js';
+import type { Problem } from '../errors.js';
+
+/**
+ * What is to be different from the reagents' own descriptors: by listener name, or as a function that is asked for each listener.
+ * `undefined` leaves a descriptor as it is.
+ */
+export type DescriptorOverrides =
+  | Readonly<Record<string, DescriptorInput>>
+  | ((name: string, descriptor: DescriptorInput) => DescriptorInput | undefined);
+
+/** A reagent that may be started. */
+export interface DescribedReagent {
+  readonly reagent: Constructor;
+  readonly descriptor: Descriptor;
+}
+
+export interface DescribedReagents {
+  readonly described: readonly DescribedReagent[];
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Evaluates, overrides and checks the descriptors of reagents.
+ *
+ * @param container what descriptors that are functions are called with; without it, those are left out
+ */
+export function describeReagents(
+  reagents: readonly Constructor[],
+  overrides: DescriptorOverrides,
+  container: DependencyContainer | undefined,
+): DescribedReagents {
+  const described: DescribedReagent[] = [];
+  const problems: Problem[] = [];
+  const known: string[] = [];
+  for (const reagent of reagents) {
+    const found = describe(reagent, overrides, container, known);
+    if (found === undefined) continue;
+    if ('problems' in found) problems.push(...found.problems);
+    else described.push({ reagent, descriptor: found.descriptor });
+  }
+  // While functions are left out, a name may still turn up.
+  if (container !== undefined) problems.push(...unknownNames(overrides, known));
+  return { described, problems: [...problems, ...sameNames(described)] };
+}
+
+type Described = { readonly descriptor: Descriptor } | { readonly problems: readonly Problem[] };
+
+function describe(
+  reagent: Constructor,
+  overrides: DescriptorOverrides,
+  container: DependencyContainer | undefined,
+  known: string[],
+): Described | undefined {
+  const record = reagentOf(reagent);
+  // That a class is no reagent has been said where it is listed.
+  if (record === undefined) return undefined;
+  const className = nameOf(reagent);
+  let own: DescriptorInput;
+  if (typeof record.descriptor !== 'function') {
+    own = record.descriptor;
+  } else if (container === undefined) {
+    return undefined;
+  } else {
+    try {
+      own = record.descriptor(container);
+    } catch (error) {
+      const message = `the function that makes the descriptor has thrown: ${error instanceof Error ? error.message : String(error)}`;
+      return { problems: [{ where: className, path: '', message }] };
+    }
+  }
+  const name = typeof own?.name === 'string' ? own.name : className;
+  known.push(name);
+  const over = typeof overrides === 'function' ? overrides(name, own) : overrides[name];
+  const checked = checkDescriptor(className, over === undefined ? own : mergeDescriptors(own, over));
+  const scope = 'descriptor' in checked ? checked.descriptor.scope : own?.scope === 'connection' ? 'connection' : 'singleton';
+  const problems = hookProblems(reagent, scope).map((message) => ({ where: className, path: '', message }));
+  if ('problems' in checked) return { problems: [...checked.problems, ...problems] };
+  return problems.length > 0 ? { problems } : checked;
+}
+
+function unknownNames(overrides: DescriptorOverrides, known: readonly string[]): Problem[] {
+  if (typeof overrides === 'function') return [];
+  return Object.keys(overrides)
+    .filter((name) => !known.includes(name))
+    .map((name) => ({
+      where: 'overrides',
+      path: name,
+      message: `there is no listener of that name; there ${known.length === 0 ? 'is none' : `are ${known.join(', ')}`}`,
+    }));
+}
+
+function sameNames(described: readonly DescribedReagent[]): Problem[] {
+  const first = new Map<string, Constructor>();
+  const problems: Problem[] = [];
+  for (const { reagent, descriptor } of described) {
+    const other = first.get(descriptor.name);
+    if (other === undefined) {
+      first.set(descriptor.name, reagent);
+      continue;
+    }
+    const message = `${nameOf(other)} has a listener named ${descriptor.name} already; give one of them another name`;
+    problems.push({ where: nameOf(reagent), path: 'name', message });
+  }
+  return problems;
+}

@@ -1,0 +1,143 @@
+import type { InjectionToken } from 'tsyringe';
+import { type Constructor, nameOf } from '../decorators/metadata.js';
+import { reagentOf } from '../decorators/reagent.js';
+import type { DescriptorInput } from '../descriptor/descriptor.js';
+import { ConfigurationError, StateError } from '../errors.js';
+import type { Listener, StopOptions } from '../listener/listener.js';
+import { ListenerPool } from '../listener/listener-pool.js';
+import { connectionOwners, type Owners, singletonOwner } from '../listener/owners.js';
+import { SocketListener } from '../listener/socket-listener.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { ApplicationStatistics, ListenerStatistics } from '../telemetry/statistics.js';
+import { Application } from './application.js';
+import type { ProviderSet } from './container.js';
+import { type DescribedReagent, describeReagents } from './descriptors.js';
+import { injectionProblems } from './injection.js';
+
+/** An application with its providers made: reagents in, listeners out. */
+export class RunningApplication extends Application {
+  readonly #providers: ProviderSet;
+  readonly #pool = new ListenerPool();
+  readonly #reagents = new WeakMap<Listener, Constructor>();
+  /** Starts that have not settled: a stop waits for them. */
+  readonly #starting = new Set<Promise<unknown>>();
+  #stopped: Promise<void> | undefined;
+  #tellClosed: () => void = () => undefined;
+  readonly closed = new Promise<void>((resolve) => {
+    this.#tellClosed = resolve;
+  });
+
+  constructor(
+    providers: ProviderSet,
+    readonly logger: Logger,
+  ) {
+    super();
+    this.#providers = providers;
+  }
+
+  get listeners(): readonly Listener[] {
+    return this.#pool.all;
+  }
+
+  listener(nameOrClass: string | Constructor): Listener {
+    const found =
+      typeof nameOrClass === 'string'
+        ? this.#pool.get(nameOrClass)
+        : this.listeners.find((listener) => this.#reagents.get(listener) === nameOrClass);
+    if (found !== undefined) return found;
+    const asked = typeof nameOrClass === 'string' ? `named ${nameOrClass}` : `of ${nameOf(nameOrClass)}`;
+    const names = this.listeners.map(({ name }) => name);
+    throw new StateError(`there is no listener ${asked}; there ${names.length === 0 ? 'is none' : `are ${names.join(', ')}`}`);
+  }
+
+  resolve<T>(token: InjectionToken<T>): T {
+    return this.#providers.container.resolve(token);
+  }
+
+  async start(reagent: Constructor, descriptor: DescriptorInput = {}): Promise<Listener> {
+    const { container } = this.#providers;
+    const unusable = reagentOf(reagent) === undefined ? [notDecorated(reagent)] : [];
+    const { described, problems } = describeReagents([reagent], () => descriptor, container);
+    const found = [...unusable, ...injectionProblems([], [reagent], { parent: container }), ...problems];
+    if (found.length > 0) throw new ConfigurationError(found);
+    const [listener] = await this.startAll(described);
+    return listener as Listener;
+  }
+
+  /** Makes the reagents, binds a listener for each, and opens them when all are bound. If one fails, all of them are undone. */
+  async startAll(described: readonly DescribedReagent[]): Promise<Listener[]> {
+    if (this.#stopped !== undefined) throw new StateError('the application is stopping: nothing can be started in it');
+    for (const { descriptor } of described) {
+      if (this.#pool.get(descriptor.name) === undefined) continue;
+      const message = 'a listener of that name is running already; give this one another name';
+      throw new ConfigurationError([{ where: descriptor.name, path: 'name', message }]);
+    }
+    const singletons = described.filter(({ descriptor }) => descriptor.scope === 'singleton').map(({ reagent }) => reagent);
+    const instances = this.#providers.makeReagents(singletons);
+    const listeners = described.map((item) => this.#listen(item, instances[singletons.indexOf(item.reagent)]));
+    const bound = this.#pool.bind(listeners);
+    this.#starting.add(bound);
+    try {
+      await bound;
+    } finally {
+      this.#starting.delete(bound);
+    }
+    // A stop that came meanwhile finds them bound, and stops them.
+    if (this.#stopped === undefined) this.#pool.open(listeners);
+    return listeners;
+  }
+
+  #listen({ reagent, descriptor }: DescribedReagent, instance: object | undefined): SocketListener {
+    const { container } = this.#providers;
+    const owners: Owners = instance === undefined ? connectionOwners(reagent, container) : singletonOwner(reagent, instance);
+    const listener = new SocketListener(descriptor, owners, this.logger);
+    this.#reagents.set(listener, reagent);
+    return listener;
+  }
+
+  suspend(): Promise<void> {
+    return this.#pool.suspend();
+  }
+
+  resume(): Promise<void> {
+    return this.#pool.resume();
+  }
+
+  stop(options?: StopOptions): Promise<void> {
+    if (this.#stopped === undefined) this.#stopped = this.#stop(options);
+    // The first stop drains; a later one may shorten the time.
+    else if (options?.timeout !== undefined) void this.#pool.stop(options);
+    return this.#stopped;
+  }
+
+  async #stop(options: StopOptions | undefined): Promise<void> {
+    await Promise.allSettled(this.#starting);
+    await this.#pool.stop(options);
+    try {
+      await this.#providers.dispose();
+    } finally {
+      this.#tellClosed();
+    }
+  }
+
+  stats(): ApplicationStatistics {
+    const listeners: Record<string, ListenerStatistics> = {};
+    const connections = { active: 0, waiting: 0, accepted: 0 };
+    for (const listener of this.listeners) {
+      const stats = listener.stats();
+      listeners[listener.name] = stats;
+      connections.active += stats.connections.active;
+      connections.waiting += stats.connections.waiting;
+      connections.accepted += stats.connections.accepted;
+    }
+    return { listeners, connections };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+function notDecorated(reagent: Constructor): { where: string; path: string; message: string } {
+  return { where: nameOf(reagent), path: '', message: 'is no reagent: put @Reagent() on the class' };
+}
