@@ -88,5 +88,4 @@ type PullHandlers<Instance> = {
       : never
     : never;
 }[keyof Instance];
-// biome-ignore lint/suspicious/noConfusingVoidType: it is what a method without a return statement returns
 type HandledAtOnce = void | boolean;

@@ -75,7 +75,7 @@ export class Accepted {
   }
 
   @OnData()
-  ['any name']() {}
+  'any name'() {}
 
   @OnData()
   @OnConnection()

@@ -8,7 +8,6 @@ import { type Constructor, metadataKeys, nameOf } from './metadata.js';
 /** The steps of a connection's life that a method can be put on, in the order in which they happen. */
 export type HookName = 'accept' | 'connection' | 'data' | 'timeout' | 'error' | 'shutdown' | 'close';
 
-// biome-ignore lint/suspicious/noConfusingVoidType: it is what a method without a return statement returns
 type Perhaps<T> = void | T;
 
 /** What a hook may return. A promise holds the connection's next hook back; what it resolves to is ignored, so `return conn.send(x)` is fine. */
