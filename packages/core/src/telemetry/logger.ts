@@ -132,11 +132,15 @@ function formatText(text: string): string {
   return text !== '' && !/[\s"'=\p{Cc}]/u.test(text) ? text : escapeControls(JSON.stringify(text));
 }
 
-// Both C0 and C1: some terminals obey the latter as well.
+// Control characters (C1 too, which some terminals obey), the line breaks of Unicode, and what reverses the direction of text.
+const hidden = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
+
 function escapeControls(text: string): string {
-  return text.replace(/\p{Cc}/gu, (control) =>
-    control === '\n' ? '\\n' : `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  return text.replace(hidden, (character) => {
+    if (character === '\n') return '\\n';
+    const code = character.charCodeAt(0).toString(16);
+    return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`;
+  });
 }
 
 function indent(text: string): string {
