@@ -13,13 +13,11 @@ export function checkDescriptor(
   className: string,
   input: unknown,
 ): { descriptor: Descriptor } | { problems: Problem[] } {
-  // Built once a process: a schema compiled to code would not pay.
-  const parsed = z.safeParse(schema, input, { jitless: true });
-  const found = [...(parsed.error?.issues ?? []).flatMap((issue) => describe(issue, input)), ...conflicts(input)];
-  if (!parsed.success || found.length > 0) {
-    return { problems: found.map(([path, message]) => ({ where: className, path, message })) };
+  const parsed = parse(input);
+  if (!('fields' in parsed)) {
+    return { problems: parsed.findings.map(([path, message]) => ({ where: className, path, message })) };
   }
-  const { name = className, port, path, fd, host, mode, acceptRate, codec, env, ...rest } = parsed.data;
+  const { name = className, port, path, fd, host, mode, acceptRate, codec, env, ...rest } = parsed.fields;
   const rate = acceptRate === undefined ? undefined : { ...acceptRate, burst: acceptRate.burst ?? acceptRate.perIp };
   return { descriptor: { ...rest, name, port, path, fd, host, mode, acceptRate: rate, codec, env: { ...env } } };
 }
@@ -27,10 +25,24 @@ export function checkDescriptor(
 /** A path and what is wrong there. */
 type Finding = readonly [path: string, message: string];
 
+function parse(input: unknown): { fields: z.output<typeof schema> } | { findings: Finding[] } {
+  if (input instanceof Promise) {
+    const cure =
+      'the function that makes it may not be async: let it take what it needs from a provider with an async factory';
+    return { findings: [['', `expected a descriptor such as { port: 8080 }, received a promise; ${cure}`]] };
+  }
+  // It is used once or twice a process: compiling the schema to code would not pay.
+  const { success, data, error } = z.safeParse(schema, input, { jitless: true });
+  const conflicting = conflicts(input);
+  if (success && conflicting.length === 0) return { fields: data };
+  return { findings: [...(error?.issues ?? []).flatMap((issue) => describe(issue, input)), ...conflicting] };
+}
+
 function describe(issue: z.core.$ZodIssue, input: unknown): Finding[] {
   const path = issue.path.map(String);
-  if (issue.code === 'unrecognized_keys')
+  if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => [[...path, key].join('.'), unknownField(path, key)]);
+  }
   const received = issue.path.reduce<unknown>(
     (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
     input,
@@ -43,8 +55,6 @@ function hint(path: string, received: unknown): string {
   if (path === 'secure') return ': TLS is not supported by this version; remove it';
   if (path === 'proxyProtocol') return ': the PROXY protocol is not supported by this version; remove it';
   if (path === 'mode' && /^[0-7]{3,4}$/.test(String(received))) return `; write it in octal: 0o${received}`;
-  if (path === '' && received instanceof Promise)
-    return '; the function that makes it may not be async: let it take what it needs from a provider with an async factory';
   if (path === 'codec' && typeof received === 'function') return `; call it: ${received.name}()`;
   if (typeof received === 'string' && received.trim() !== '' && !Number.isNaN(Number(received)))
     return '; turn it into a number with Number()';
@@ -53,7 +63,7 @@ function hint(path: string, received: unknown): string {
 
 /** Problems that concern several fields at once. They are looked for in the input, so that one report has them and the rest. */
 function conflicts(input: unknown): Finding[] {
-  if (typeof input !== 'object' || input === null || input instanceof Promise) return [];
+  if (typeof input !== 'object' || input === null) return [];
   const given = (field: string) => (input as Record<string, unknown>)[field] !== undefined;
   const findings: Finding[] = [];
 
@@ -107,6 +117,7 @@ function plain(name: string): string {
 
 /** How unlike two names are; one that continues the other, as hostname does host, is close. */
 function unlikeness(from: string, to: string): number {
+  if (from === to) return 0;
   const shorter = from.length < to.length ? from : to;
   return shorter.length >= 4 && from.startsWith(shorter) && to.startsWith(shorter) ? 1 : distance(from, to);
 }

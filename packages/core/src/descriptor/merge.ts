@@ -12,8 +12,8 @@ const places = { port: 'host', path: 'mode', fd: undefined } as const satisfies 
  * A `port`, `path` or `fd` in `over` replaces whichever of them `base` has. A field that is `undefined` counts as left out.
  */
 export function mergeDescriptors(base: DescriptorInput, over: DescriptorInput): DescriptorInput {
-  // Not checked yet: a mistake has to get through to `checkDescriptor` as it is.
-  if (!isObject(base) || !isObject(over)) return over ?? base;
+  // Neither is checked yet: what is no descriptor at all has to get through to `checkDescriptor` as it is.
+  for (const input of [base, over]) if (!isObject(input) || input instanceof Promise) return input;
   const merged = layer(base, over);
   if (Object.keys(places).some((place) => given(over, place))) {
     for (const [place, detail] of Object.entries(places)) {
