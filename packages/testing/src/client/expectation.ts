@@ -24,8 +24,7 @@ export interface Mismatch {
 export function anyBytes(): Expectation<Buffer> {
   return {
     words: 'some bytes',
-    match: (pending) =>
-      pending.length === 0 ? 'more' : { value: Buffer.from(pending), length: pending.length },
+    match: (pending) => (pending.length === 0 ? 'more' : { value: Buffer.from(pending), length: pending.length }),
   };
 }
 
@@ -33,9 +32,7 @@ export function byteCount(count: number): Expectation<Buffer> {
   return {
     words: bytesInWords(count),
     match: (pending) =>
-      pending.length < count
-        ? 'more'
-        : { value: Buffer.from(pending.subarray(0, count)), length: count },
+      pending.length < count ? 'more' : { value: Buffer.from(pending.subarray(0, count)), length: count },
   };
 }
 

@@ -106,7 +106,9 @@ describe('receiving', () => {
     const { client, peer } = await pair({ timeout: 60_000 });
     peer.write('hello world');
     const error = await failureOf(client.receive('hello there'));
-    expect(error.message).toContain('expected the next bytes to be "hello there", but something else arrived at byte 6');
+    expect(error.message).toContain(
+      'expected the next bytes to be "hello there", but something else arrived at byte 6',
+    );
     expect(error.message).toContain('"hello world"');
     expect(await client.receive('hello world')).toBe('hello world');
   });

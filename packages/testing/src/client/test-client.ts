@@ -1,15 +1,7 @@
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import { Arrivals } from './arrivals.js';
 import { bytesInWords } from './excerpt.js';
-import {
-  anyBytes,
-  byteCount,
-  exactBytes,
-  exactText,
-  type Expectation,
-  lineOfText,
-  pattern,
-} from './expectation.js';
+import { anyBytes, byteCount, type Expectation, exactBytes, exactText, lineOfText, pattern } from './expectation.js';
 import { TestClientError } from './test-client-error.js';
 
 export const DEFAULT_TIMEOUT_MS = 2_000;

@@ -1,0 +1,281 @@
+// What is sent and not taken: bounded memory, and the ways to notice.
+
+import {
+  type CloseReason,
+  type Connection,
+  OnClose,
+  OnConnection,
+  OnData,
+  OnError,
+  Reagent,
+  TimeoutError,
+} from '@reagent/core';
+import { createTestApp } from '@reagent/testing';
+import { describe, expect, it } from 'vitest';
+import { Mailbox } from './support/mailbox.js';
+import { settled } from './support/until.js';
+
+const MEBIBYTE = 1024 * 1024;
+/** More than the kernel buffers of both sides take. */
+const MUCH = 64 * MEBIBYTE;
+const LONG = { timeout: 20_000 };
+
+describe('a client that sends and never reads', () => {
+  it('is no longer read from, costs bounded memory, and gets everything once it reads', async () => {
+    const opened = new Mailbox<Connection>();
+    let received = 0;
+
+    @Reagent({ port: 0 })
+    class Echo {
+      @OnConnection()
+      open(conn: Connection) {
+        opened.put(conn);
+      }
+
+      @OnData()
+      echo(conn: Connection, data: Buffer) {
+        received += data.length;
+        conn.send(data);
+      }
+    }
+
+    await using app = await createTestApp(Echo).start();
+    const client = await app.connect(Echo);
+    client.pause();
+    const conn = await opened.take();
+    const sending = client.send(Buffer.alloc(MUCH, 'x'), LONG);
+
+    const read = await settled(() => conn.bytesRead);
+    expect(read).toBeLessThan(MUCH / 2);
+    const bystander = await app.connect(Echo);
+    await bystander.send('still here?');
+    await bystander.receive('still here?');
+    expect(await settled(() => conn.bytesRead)).toBe(read);
+
+    client.resume();
+    expect((await client.receive(MUCH, LONG)).length).toBe(MUCH);
+    await sending;
+    expect(received).toBe(MUCH + 'still here?'.length);
+  });
+
+  it('holds back no more than highWaterMark and one chunk', async () => {
+    const opened = new Mailbox<Connection>();
+    const held: number[] = [];
+
+    @Reagent({ port: 0, options: { highWaterMark: 16 * 1024 } })
+    class Echo {
+      #sent = 0;
+
+      @OnConnection()
+      open(conn: Connection) {
+        opened.put(conn);
+      }
+
+      @OnData()
+      echo(conn: Connection, data: Buffer) {
+        this.#sent += data.length;
+        conn.send(data);
+        held.push(this.#sent - conn.bytesWritten);
+      }
+    }
+
+    await using app = await createTestApp(Echo).start();
+    const client = await app.connect(Echo);
+    client.pause();
+    const conn = await opened.take();
+    const sending = client.send(Buffer.alloc(MUCH), LONG);
+    await settled(() => conn.bytesRead);
+    client.resume();
+    await client.receive(MUCH, LONG);
+    await sending;
+    expect(Math.max(...held)).toBeLessThan(256 * 1024);
+  });
+});
+
+describe('send()', () => {
+  it('returns false above highWaterMark, and drained() resolves when the client has taken enough', async () => {
+    const outcome = new Mailbox<string>();
+    let sent = 0;
+
+    @Reagent({ port: 0 })
+    class Source {
+      @OnConnection()
+      async pour(conn: Connection) {
+        const chunk = Buffer.alloc(MEBIBYTE, 'x');
+        while (conn.send(chunk)) sent += 1;
+        sent += 1;
+        outcome.put('full');
+        await conn.drained();
+        outcome.put(conn.send(Buffer.from('!')) ? 'drained' : 'still full');
+      }
+    }
+
+    await using app = await createTestApp(Source).start();
+    const client = await app.connect(Source);
+    client.pause();
+    expect(await outcome.take()).toBe('full');
+    await settled(() => outcome.all.length);
+    client.resume();
+    expect(await outcome.take()).toBe('drained');
+    await client.receive(sent * MEBIBYTE, LONG);
+    await client.receive('!');
+    expect(await client.closed()).toBe('end');
+  });
+
+  it('in a loop with drained() streams any amount in bounded memory', async () => {
+    const total = 128;
+    let most = 0;
+
+    @Reagent({ port: 0 })
+    class Source {
+      @OnConnection()
+      async pour(conn: Connection) {
+        const chunk = Buffer.alloc(MEBIBYTE, 'x');
+        for (let count = 0; count < total; count += 1) {
+          if (!conn.send(chunk)) await conn.drained();
+          most = Math.max(most, (count + 1) * MEBIBYTE - conn.bytesWritten);
+        }
+      }
+    }
+
+    await using app = await createTestApp(Source).start();
+    const client = await app.connect(Source);
+    await client.receive(total * MEBIBYTE, LONG);
+    expect(await client.closed()).toBe('end');
+    expect(most).toBeLessThan(4 * MEBIBYTE);
+  });
+
+  it('of many small pieces to a client that does not read is held back in order', async () => {
+    @Reagent({ port: 0 })
+    class Counting {
+      @OnConnection()
+      async count(conn: Connection) {
+        for (let index = 0; index < 200_000; index += 1) {
+          if (!conn.send(`${index}\n`)) await conn.drained();
+        }
+      }
+    }
+
+    await using app = await createTestApp(Counting).start();
+    const client = await app.connect(Counting);
+    client.pause();
+    await app.listener(Counting).waitForConnections((connections) => connections === 1);
+    client.resume();
+    const expected = Array.from({ length: 200_000 }, (_, index) => `${index}\n`).join('');
+    await client.receive(expected, LONG);
+  });
+});
+
+describe('drained()', () => {
+  it('resolves at once where nothing waits', async () => {
+    @Reagent({ port: 0 })
+    class Calm {
+      @OnConnection()
+      async open(conn: Connection) {
+        await conn.drained();
+        conn.send('small');
+        await conn.drained();
+        conn.send(' thing');
+      }
+    }
+
+    await using app = await createTestApp(Calm).start();
+    await (await app.connect(Calm)).receive('small thing');
+  });
+
+  it('resolves when the connection closes before', async () => {
+    const outcome = new Mailbox<string>();
+
+    @Reagent({ port: 0 })
+    class Source {
+      @OnConnection()
+      async pour(conn: Connection) {
+        while (conn.send(Buffer.alloc(MEBIBYTE)));
+        outcome.put('full');
+        await conn.drained();
+        outcome.put(conn.send('more') ? 'sent' : 'not sent');
+      }
+    }
+
+    await using app = await createTestApp(Source).start();
+    const client = await app.connect(Source);
+    client.pause();
+    await outcome.take();
+    client.reset();
+    expect(await outcome.take()).toBe('not sent');
+  });
+});
+
+describe('timeouts.send', () => {
+  it('closes a connection whose client takes nothing while bytes wait', async () => {
+    const errors = new Mailbox<Error>();
+    const closed = new Mailbox<CloseReason>();
+
+    @Reagent({ port: 0, timeouts: { send: 100 } })
+    class Source {
+      @OnData()
+      pour(conn: Connection) {
+        conn.send(Buffer.alloc(MUCH));
+      }
+
+      @OnError()
+      failed(_: Connection, error: Error) {
+        errors.put(error);
+      }
+
+      @OnClose()
+      bye(_: Connection, reason: CloseReason) {
+        closed.put(reason);
+      }
+    }
+
+    await using app = await createTestApp(Source).start();
+    const client = await app.connect(Source);
+    client.pause();
+    await client.send('go');
+    expect(await closed.take()).toMatchObject({ kind: 'timeout', error: { step: 'send', timeout: 100 } });
+    expect(errors.all).toHaveLength(1);
+    expect(errors.all[0]).toBeInstanceOf(TimeoutError);
+    await app.listener(Source).waitForConnections((connections) => connections === 0);
+  });
+
+  it('also closes a connection that is being closed and never taken', async () => {
+    const closed = new Mailbox<CloseReason>();
+
+    @Reagent({ port: 0, timeouts: { send: 100 } })
+    class Source {
+      @OnConnection()
+      pour(conn: Connection) {
+        conn.send(Buffer.alloc(MUCH));
+      }
+
+      @OnClose()
+      bye(_: Connection, reason: CloseReason) {
+        closed.put(reason);
+      }
+    }
+
+    await using app = await createTestApp(Source).start();
+    const client = await app.connect(Source);
+    client.pause();
+    expect(await closed.take()).toMatchObject({ kind: 'timeout', error: { step: 'send' } });
+  });
+
+  it('leaves a client alone that has nothing to take', async () => {
+    @Reagent({ port: 0, timeouts: { send: 30 } })
+    class Echo {
+      @OnData()
+      echo(conn: Connection, data: Buffer) {
+        conn.send(data);
+      }
+    }
+
+    await using app = await createTestApp(Echo).start();
+    const client = await app.connect(Echo);
+    await client.send('one');
+    await client.receive('one');
+    await client.expectNothing(150);
+    await client.send('two');
+    await client.receive('two');
+  });
+});

@@ -1,0 +1,232 @@
+// timeouts.idle: nothing was received for so long.
+
+import {
+  type CloseReason,
+  type Connection,
+  ConnectionClosedError,
+  OnClose,
+  OnConnection,
+  OnData,
+  OnError,
+  OnTimeout,
+  Reagent,
+} from '@reagent/core';
+import { createTestApp } from '@reagent/testing';
+import { describe, expect, it } from 'vitest';
+import { Gate } from './support/gate.js';
+import { Mailbox } from './support/mailbox.js';
+
+const LONG = { timeout: 5_000 };
+
+describe('an idle connection', () => {
+  it('is closed, and OnError gets the TimeoutError', async () => {
+    const journal = new Mailbox<unknown>();
+
+    @Reagent({ port: 0, timeouts: { idle: 60 } })
+    class Impatient {
+      @OnData()
+      ignore() {}
+
+      @OnError()
+      failed(conn: Connection, error: Error) {
+        conn.send('too slow');
+        journal.put(error);
+      }
+
+      @OnClose()
+      bye(_: Connection, reason: CloseReason) {
+        journal.put(reason);
+      }
+    }
+
+    await using app = await createTestApp(Impatient).start();
+    const client = await app.connect(Impatient);
+    const before = performance.now();
+    await client.receive('too slow', LONG);
+    expect(performance.now() - before).toBeGreaterThan(40);
+    await client.closed();
+    expect(await journal.take()).toMatchObject({ code: 'ERR_REAGENT_TIMEOUT', step: 'idle', timeout: 60 });
+    expect(await journal.take()).toMatchObject({ kind: 'timeout', error: { step: 'idle' } });
+    expect(app.listener(Impatient).stats().connections.closed.timeout).toBe(1);
+  });
+
+  it('asks OnTimeout first, which may keep it, each time anew', async () => {
+    const asked = new Mailbox<number>();
+    let count = 0;
+
+    @Reagent({ port: 0, timeouts: { idle: 40 } })
+    class Patient {
+      @OnData()
+      echo(conn: Connection, data: Buffer) {
+        conn.send(data);
+      }
+
+      @OnTimeout()
+      async late(conn: Connection) {
+        count += 1;
+        asked.put(count);
+        if (count > 3) return undefined;
+        conn.send('ping\n');
+        return 'keep' as const;
+      }
+    }
+
+    await using app = await createTestApp(Patient).start();
+    const client = await app.connect(Patient);
+    for (let round = 0; round < 3; round += 1) expect(await client.line(LONG)).toBe('ping');
+    expect(await client.closed(LONG)).toBe('end');
+    expect(asked.all).toEqual([1, 2, 3, 4]);
+    expect(app.logs.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  it('is not one from which something arrives now and then', async () => {
+    const asked = new Mailbox<string>();
+
+    @Reagent({ port: 0, timeouts: { idle: 400 } })
+    class Impatient {
+      @OnData()
+      echo(conn: Connection, data: Buffer) {
+        conn.send(data);
+      }
+
+      @OnTimeout()
+      late() {
+        asked.put('late');
+      }
+    }
+
+    await using app = await createTestApp(Impatient).start();
+    const client = await app.connect(Impatient);
+    const end = performance.now() + 1_000;
+    while (performance.now() < end) {
+      await client.send('x');
+      await client.receive('x');
+      await client.expectNothing(20);
+    }
+    expect(asked.all).toEqual([]);
+    await asked.take();
+    await client.closed();
+  });
+
+  it('is one also while the server sends to it', async () => {
+    const closed = new Mailbox<CloseReason>();
+
+    @Reagent({ port: 0, timeouts: { idle: 100 } })
+    class Ticker {
+      @OnConnection()
+      open(conn: Connection) {
+        const timer = setInterval(() => conn.send('tick '), 5);
+        conn.signal.addEventListener('abort', () => clearInterval(timer));
+      }
+
+      @OnData()
+      ignore() {}
+
+      @OnClose()
+      bye(_: Connection, reason: CloseReason) {
+        closed.put(reason);
+      }
+    }
+
+    await using app = await createTestApp(Ticker).start();
+    await app.connect(Ticker);
+    expect(await closed.take()).toMatchObject({ kind: 'timeout' });
+  });
+
+  it('is one also in pull style, where a recv() that waits throws', async () => {
+    const outcome = new Mailbox<unknown>();
+
+    @Reagent({ port: 0, timeouts: { idle: 60 } })
+    class Pull {
+      @OnConnection()
+      async handle(conn: Connection) {
+        outcome.put(await conn.recv().catch((error: unknown) => error));
+      }
+    }
+
+    await using app = await createTestApp(Pull).start();
+    const client = await app.connect(Pull);
+    const error = await outcome.take();
+    expect(error).toBeInstanceOf(ConnectionClosedError);
+    expect(error).toMatchObject({ reason: { kind: 'timeout' } });
+    await client.closed();
+  });
+
+  it('lets OnTimeout run, and keep it, while a pull-style handler waits in recv()', async () => {
+    const asked = new Mailbox<string>();
+
+    @Reagent({ port: 0, timeouts: { idle: 50 } })
+    class Pull {
+      @OnConnection()
+      async handle(conn: Connection) {
+        for await (const data of conn) conn.send(data);
+      }
+
+      @OnTimeout()
+      late() {
+        asked.put('late');
+        return 'keep' as const;
+      }
+    }
+
+    await using app = await createTestApp(Pull).start();
+    const client = await app.connect(Pull);
+    await asked.takeMany(2);
+    await client.send('still here');
+    await client.receive('still here');
+  });
+
+  it('is not one whose hook is at work on what it sent', async () => {
+    const gate = new Gate();
+    const asked = new Mailbox<string>();
+
+    @Reagent({ port: 0, timeouts: { idle: 50 } })
+    class Slow {
+      @OnData()
+      async work(conn: Connection) {
+        await gate.passed();
+        conn.send('done');
+      }
+
+      @OnTimeout()
+      late() {
+        asked.put('late');
+      }
+    }
+
+    await using app = await createTestApp(Slow).start();
+    const client = await app.connect(Slow);
+    await client.send('go');
+    await client.expectNothing(200);
+    expect(asked.all).toEqual([]);
+    gate.open();
+    await client.receive('done');
+    expect(await asked.take()).toBe('late');
+  });
+
+  it('alone is closed, and not one beside it', async () => {
+    @Reagent({ port: 0, timeouts: { idle: 300 } })
+    class Echo {
+      @OnData()
+      echo(conn: Connection, data: Buffer) {
+        conn.send(data);
+      }
+    }
+
+    await using app = await createTestApp(Echo).start();
+    const idle = await app.connect(Echo);
+    const busy = await app.connect(Echo);
+    const closed = idle.closed(LONG);
+    let over = false;
+    void closed.then(() => {
+      over = true;
+    });
+    while (!over) {
+      await busy.send('x');
+      await busy.receive('x');
+      await busy.expectNothing(5);
+    }
+    await busy.send('y');
+    await busy.receive('y');
+  });
+});

@@ -1,0 +1,303 @@
+// An error stays with its connection: it is seen once in @OnError, the log and the counters, and nobody else notices.
+
+import {
+  type CloseReason,
+  type Connection,
+  OnClose,
+  OnConnection,
+  OnData,
+  OnError,
+  OnShutdown,
+  OnTimeout,
+  Reagent,
+} from '@reagent/core';
+import { createTestApp, type TestApp, type TestClient } from '@reagent/testing';
+import { describe, expect, it } from 'vitest';
+import { Mailbox } from './support/mailbox.js';
+
+type Hook = 'connection' | 'data' | 'timeout' | 'shutdown' | 'error' | 'close';
+
+/** A reagent of which one hook fails for the first connection. */
+async function failing(hook: Hook, fail: () => unknown) {
+  const errors = new Mailbox<Error>();
+  const closed = new Mailbox<{ first: boolean; reason: CloseReason }>();
+  let first: Connection | undefined;
+  const failsIn = (conn: Connection, here: Hook): unknown => (conn === first && here === hook ? fail() : undefined);
+
+  @Reagent({ port: 0, timeouts: { idle: hook === 'timeout' ? 500 : false } })
+  class Failing {
+    @OnConnection()
+    async open(conn: Connection) {
+      first ??= conn;
+      await failsIn(conn, 'connection');
+      conn.send('hello\n');
+    }
+
+    @OnData()
+    data(conn: Connection, data: Buffer): undefined | Promise<void> {
+      conn.send(data);
+      if (hook === 'error' && conn === first) throw new Error('the cause');
+      return failsIn(conn, 'data') as undefined | Promise<void>;
+    }
+
+    @OnTimeout()
+    late(conn: Connection): 'keep' | Promise<'keep'> {
+      return (failsIn(conn, 'timeout') as undefined | Promise<'keep'>) ?? 'keep';
+    }
+
+    @OnShutdown()
+    leave(conn: Connection): undefined | Promise<void> {
+      if (conn !== first) conn.close();
+      return failsIn(conn, 'shutdown') as undefined | Promise<void>;
+    }
+
+    @OnError()
+    failed(conn: Connection, error: Error): undefined | Promise<void> {
+      errors.put(error);
+      return failsIn(conn, 'error') as undefined | Promise<void>;
+    }
+
+    @OnClose()
+    bye(conn: Connection, reason: CloseReason): undefined | Promise<void> {
+      closed.put({ first: conn === first, reason });
+      return failsIn(conn, 'close') as undefined | Promise<void>;
+    }
+  }
+
+  const app = await createTestApp(Failing).start();
+  const client = await app.connect(Failing);
+  if (hook !== 'connection') await client.receive('hello\n');
+  else await client.closed();
+  const bystander = await app.connect(Failing);
+  await bystander.receive('hello\n');
+  return { app, listener: app.listener(Failing), client, bystander, errors, closed };
+}
+
+async function stillServed(client: TestClient): Promise<void> {
+  await client.send('still here?');
+  await client.receive('still here?');
+}
+
+/** The events that carry an error with this message. */
+function logged(app: TestApp, message: string): number {
+  return app.logs.filter(({ fields }) =>
+    Object.values(fields).some((value) => value instanceof Error && value.message === message),
+  ).length;
+}
+
+describe.each([
+  [
+    'that throws',
+    () => {
+      throw new Error('told to');
+    },
+  ],
+  ['that rejects', () => Promise.reject(new Error('told to'))],
+])('a hook %s closes its connection alone and is told once:', (_, fail) => {
+  it('OnConnection', async () => {
+    const { app, listener, bystander, errors, closed } = await failing('connection', fail);
+    await using _ = app;
+    expect(await closed.take()).toMatchObject({
+      first: true,
+      reason: { kind: 'error', error: { message: 'told to' } },
+    });
+    await stillServed(bystander);
+    expect(errors.all.map(({ message }) => message)).toEqual(['told to']);
+    expect(logged(app, 'told to')).toBe(1);
+    expect(listener.stats()).toMatchObject({ handlerErrors: 1, connections: { active: 1, closed: { error: 1 } } });
+  });
+
+  it('OnData', async () => {
+    const { app, listener, client, bystander, errors, closed } = await failing('data', fail);
+    await using _ = app;
+    await client.send('x');
+    await client.closed();
+    expect(await closed.take()).toMatchObject({
+      first: true,
+      reason: { kind: 'error', error: { message: 'told to' } },
+    });
+    await stillServed(bystander);
+    expect(errors.all.map(({ message }) => message)).toEqual(['told to']);
+    expect(logged(app, 'told to')).toBe(1);
+    expect(listener.stats()).toMatchObject({ handlerErrors: 1, connections: { active: 1, closed: { error: 1 } } });
+  });
+
+  it('OnTimeout', async () => {
+    const { app, listener, client, bystander, errors, closed } = await failing('timeout', fail);
+    await using _ = app;
+    await client.closed({ timeout: 4_000 });
+    expect(await closed.take()).toMatchObject({
+      first: true,
+      reason: { kind: 'error', error: { message: 'told to' } },
+    });
+    await stillServed(bystander);
+    expect(errors.all.map(({ message }) => message)).toEqual(['told to']);
+    expect(logged(app, 'told to')).toBe(1);
+    expect(listener.stats()).toMatchObject({ handlerErrors: 1, connections: { active: 1, closed: { error: 1 } } });
+  });
+
+  it('OnShutdown', async () => {
+    const { app, listener, errors, closed } = await failing('shutdown', fail);
+    await using _ = app;
+    await app.application.stop({ timeout: 2_000 });
+    expect((await closed.takeMany(2)).find(({ first }) => first)).toMatchObject({
+      reason: { kind: 'error', error: { message: 'told to' } },
+    });
+    expect(errors.all.map(({ message }) => message)).toEqual(['told to']);
+    expect(logged(app, 'told to')).toBe(1);
+    expect(listener.stats()).toMatchObject({ handlerErrors: 1, connections: { active: 0, closed: { error: 1 } } });
+  });
+
+  it('OnError, which is not asked about itself', async () => {
+    const { app, listener, client, bystander, errors, closed } = await failing('error', fail);
+    await using _ = app;
+    await client.send('x');
+    await client.closed();
+    expect(await closed.take()).toMatchObject({
+      first: true,
+      reason: { kind: 'error', error: { message: 'the cause' } },
+    });
+    await stillServed(bystander);
+    expect(errors.all.map(({ message }) => message)).toEqual(['the cause']);
+    expect([logged(app, 'the cause'), logged(app, 'told to')]).toEqual([1, 1]);
+    expect(listener.stats()).toMatchObject({ handlerErrors: 2, connections: { active: 1, closed: { error: 1 } } });
+  });
+
+  it('OnClose, which leaves the reason as it is', async () => {
+    const { app, listener, client, bystander, closed } = await failing('close', fail);
+    await using _ = app;
+    await client.end();
+    expect(await closed.take()).toMatchObject({ first: true, reason: { kind: 'client' } });
+    await listener.waitForConnections((connections) => connections === 1);
+    await stillServed(bystander);
+    expect(logged(app, 'told to')).toBe(1);
+    expect(closed.rest).toEqual([]);
+    expect(listener.stats()).toMatchObject({ handlerErrors: 1, connections: { active: 1, closed: { client: 1 } } });
+  });
+});
+
+it('a pull-style handler that throws closes its connection alone, after what it sent', async () => {
+  const errors = new Mailbox<Error>();
+
+  @Reagent({ port: 0 })
+  class Pull {
+    @OnConnection()
+    async handle(conn: Connection) {
+      for await (const data of conn) {
+        conn.send(data);
+        if (String(data) === 'throw') throw new TypeError('told to');
+      }
+    }
+
+    @OnError()
+    failed(conn: Connection, error: Error) {
+      conn.send(`sorry: ${error.message}\n`);
+      errors.put(error);
+    }
+  }
+
+  await using app = await createTestApp(Pull).start();
+  const [client, bystander] = [await app.connect(Pull), await app.connect(Pull)];
+  await client.send('throw');
+  await client.receive('throwsorry: told to\n');
+  await client.closed();
+  await stillServed(bystander);
+  expect(errors.all).toHaveLength(1);
+  expect(errors.all[0]).toBeInstanceOf(TypeError);
+  expect(app.listener(Pull).stats().handlerErrors).toBe(1);
+});
+
+it('OnError may answer before the connection closes', async () => {
+  @Reagent({ port: 0 })
+  class Polite {
+    @OnData()
+    data() {
+      throw new Error('told to');
+    }
+
+    @OnError()
+    async failed(conn: Connection, error: Error) {
+      await Promise.resolve();
+      conn.send(`error: ${error.message}\n`);
+    }
+  }
+
+  await using app = await createTestApp(Polite).start();
+  const client = await app.connect(Polite);
+  await client.send('x');
+  expect(await client.line()).toBe('error: told to');
+  expect(await client.closed()).toBe('end');
+});
+
+it('what is thrown and is no Error reaches OnError as one', async () => {
+  const errors = new Mailbox<Error>();
+
+  @Reagent({ port: 0 })
+  class Odd {
+    @OnData()
+    data() {
+      throw 'a string';
+    }
+
+    @OnError()
+    failed(_: Connection, error: Error) {
+      errors.put(error);
+    }
+  }
+
+  await using app = await createTestApp(Odd).start();
+  const client = await app.connect(Odd);
+  await client.send('x');
+  const error = await errors.take();
+  expect(error).toBeInstanceOf(Error);
+  expect(error.message).toContain('a string');
+  await client.closed();
+});
+
+it('no hook is called for data that came with the one that failed', async () => {
+  let calls = 0;
+
+  @Reagent({ port: 0 })
+  class Once {
+    @OnData()
+    async data() {
+      calls += 1;
+      await Promise.resolve();
+      throw new Error('told to');
+    }
+  }
+
+  await using app = await createTestApp(Once).start();
+  const client = await app.connect(Once);
+  const sending = client.send(Buffer.alloc(1024 * 1024));
+  await client.closed();
+  await sending.catch(() => {}); // The server does not take all of it.
+  await app.listener(Once).waitForConnections((connections) => connections === 0);
+  expect(calls).toBe(1);
+});
+
+it('an error in a hook of one listener leaves the others alone', async () => {
+  @Reagent({ port: 0, name: 'bad' })
+  class Bad {
+    @OnConnection()
+    open() {
+      throw new Error('told to');
+    }
+  }
+
+  @Reagent({ port: 0, name: 'good' })
+  class Good {
+    @OnData()
+    echo(conn: Connection, data: Buffer) {
+      conn.send(data);
+    }
+  }
+
+  await using app = await createTestApp(Good).start();
+  await app.application.start(Bad, { port: 0, host: '127.0.0.1' });
+  const clients = await Promise.all(Array.from({ length: 20 }, () => app.connect('bad')));
+  for (const client of clients) await client.closed();
+  await stillServed(await app.connect('good'));
+  expect(app.listener('bad').status).toBe('listening');
+  expect(app.listener('bad').stats().handlerErrors).toBe(20);
+});

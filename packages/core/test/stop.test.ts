@@ -1,0 +1,492 @@
+// Stopping, at every stage of a connection's life.
+
+import {
+  bootstrap,
+  type CloseReason,
+  type Connection,
+  Module,
+  OnAccept,
+  OnClose,
+  OnConnection,
+  OnData,
+  OnShutdown,
+  Reagent,
+} from '@reagent/core';
+import { createTestApp, TestClient } from '@reagent/testing';
+import { describe, expect, it } from 'vitest';
+import { CapturedLog } from './support/captured-log.js';
+import { Gate } from './support/gate.js';
+import { Mailbox } from './support/mailbox.js';
+import { until } from './support/until.js';
+
+@Reagent({ port: 0 })
+class Echo {
+  @OnData()
+  echo(conn: Connection, data: Buffer) {
+    conn.send(data);
+  }
+}
+
+describe('stop()', () => {
+  it('takes no new connection, and goes on to serve those that are open until they end', async () => {
+    await using app = await createTestApp(Echo).start();
+    const client = await app.connect(Echo);
+    await client.send('before');
+    await client.receive('before');
+    const listener = app.listener(Echo);
+    const stopping = app.application.stop({ timeout: 10_000 });
+    await until(() => listener.status === 'draining');
+    await expect(TestClient.connect({ port: listener.port })).rejects.toThrow('ECONNREFUSED');
+    await client.send('after');
+    await client.receive('after');
+    await client.end();
+    expect(await client.closed()).toBe('end');
+    await stopping;
+    expect(listener.status).toBe('stopped');
+  });
+
+  it('tells OnShutdown of every open connection, which may say goodbye', async () => {
+    const reasons = new Mailbox<string>();
+
+    @Reagent({ port: 0 })
+    class Polite {
+      @OnConnection()
+      open(conn: Connection) {
+        conn.send('hello\n');
+      }
+
+      @OnData()
+      ignore() {}
+
+      @OnShutdown()
+      async leave(conn: Connection) {
+        await Promise.resolve();
+        conn.send('goodbye\n');
+        conn.close();
+      }
+
+      @OnClose()
+      bye(_: Connection, reason: CloseReason) {
+        reasons.put(reason.kind);
+      }
+    }
+
+    await using app = await createTestApp(Polite).start();
+    const clients = [await app.connect(Polite), await app.connect(Polite)];
+    for (const client of clients) await client.receive('hello\n');
+    await app.application.stop({ timeout: 10_000 });
+    for (const client of clients) {
+      await client.receive('goodbye\n');
+      expect(await client.closed()).toBe('end');
+    }
+    expect(reasons.all).toHaveLength(2);
+  });
+
+  it('resets what is still open when the time is over', async () => {
+    const reasons = new Mailbox<string>();
+
+    @Reagent({ port: 0 })
+    class Stubborn {
+      @OnConnection()
+      open(conn: Connection) {
+        conn.send('hello');
+      }
+
+      @OnData()
+      ignore() {}
+
+      @OnClose()
+      bye(_: Connection, reason: CloseReason) {
+        reasons.put(reason.kind);
+      }
+    }
+
+    await using app = await createTestApp(Stubborn).start();
+    const client = await app.connect(Stubborn);
+    await client.receive('hello');
+    const before = performance.now();
+    await app.application.stop({ timeout: 50 });
+    expect(performance.now() - before).toBeGreaterThan(30);
+    expect(await client.closed()).toBe('reset');
+    expect(reasons.all).toEqual(['shutdown']);
+  });
+
+  it('takes its time from the descriptor where none is given', async () => {
+    await using app = await createTestApp(Echo, { descriptors: { Echo: { timeouts: { shutdown: 50 } } } }).start();
+    const client = await app.connect(Echo);
+    await client.send('x');
+    await client.receive('x');
+    await app.application.stop();
+    expect(await client.closed()).toBe('reset');
+  });
+
+  it('waits for an async hook that is running, and its answer is sent', async () => {
+    const gate = new Gate();
+
+    @Reagent({ port: 0 })
+    class Slow {
+      @OnData()
+      async data(conn: Connection) {
+        await gate.passed();
+        conn.send('done');
+      }
+
+      @OnShutdown()
+      leave(conn: Connection) {
+        conn.close();
+      }
+    }
+
+    await using app = await createTestApp(Slow).start();
+    const client = await app.connect(Slow);
+    await client.send('go');
+    await until(() => gate.waiting === 1);
+    const listener = app.listener(Slow);
+    const stopping = app.application.stop({ timeout: 10_000 });
+    await until(() => listener.status === 'draining');
+    await client.expectNothing(20);
+    gate.open();
+    await client.receive('done');
+    await stopping;
+    expect(await client.closed()).toBe('end');
+  });
+
+  it('tells OnShutdown while a pull-style handler waits in recv()', async () => {
+    const ended = new Mailbox<unknown>();
+
+    @Reagent({ port: 0 })
+    class Pull {
+      @OnConnection()
+      async handle(conn: Connection) {
+        conn.send('hello ');
+        ended.put(await conn.recv());
+      }
+
+      @OnShutdown()
+      leave(conn: Connection) {
+        conn.send('goodbye');
+        conn.close();
+      }
+    }
+
+    await using app = await createTestApp(Pull).start();
+    const client = await app.connect(Pull);
+    await client.receive('hello ');
+    await app.application.stop({ timeout: 10_000 });
+    await client.receive('goodbye');
+    expect(await ended.take()).toBe(null);
+  });
+
+  it('ends in time although a hook never settles', async () => {
+    const closed = new Mailbox<CloseReason>();
+
+    @Reagent({ port: 0 })
+    class Stuck {
+      @OnData()
+      data() {
+        return new Promise<void>(() => {});
+      }
+
+      @OnClose()
+      bye(_: Connection, reason: CloseReason) {
+        closed.put(reason);
+      }
+    }
+
+    await using app = await createTestApp(Stuck).start();
+    const client = await app.connect(Stuck);
+    await client.send('x');
+    await app.listener(Stuck).waitForConnections((connections) => connections === 1);
+    await app.application.stop({ timeout: 50 });
+    expect(await client.closed()).toBe('reset');
+  });
+
+  it('turns away the clients that wait for room', async () => {
+    await using app = await createTestApp(Echo, { descriptors: { Echo: { maxConnections: 1 } } }).start();
+    const listener = app.listener(Echo);
+    const first = await app.connect(Echo);
+    await first.send('x');
+    await first.receive('x');
+    const waiting = [await app.connect(Echo), await app.connect(Echo)];
+    await until(() => listener.stats().connections.waiting === 2);
+    const stopping = app.application.stop({ timeout: 10_000 });
+    for (const client of waiting) expect(await client.closed()).toBe('reset');
+    expect(listener.stats().connections).toMatchObject({ active: 1, waiting: 0, rejected: { shutdown: 2 } });
+    await first.end();
+    await stopping;
+  });
+
+  it('turns away a client whose OnAccept has not finished, and those that wait for an acceptor', async () => {
+    const gate = new Gate();
+    const entered = new Mailbox<string>();
+
+    @Reagent({ port: 0, acceptors: 1 })
+    class Gated {
+      @OnAccept()
+      admit() {
+        return gate.passed();
+      }
+
+      @OnConnection()
+      open() {
+        entered.put('connection');
+      }
+    }
+
+    await using app = await createTestApp(Gated).start();
+    const listener = app.listener(Gated);
+    const clients = [await app.connect(Gated), await app.connect(Gated)];
+    await until(() => listener.stats().acceptors.waiting === 1);
+    await app.application.stop({ timeout: 50 });
+    for (const client of clients) expect(await client.closed()).toBe('reset');
+    gate.open();
+    expect(listener.stats().connections).toMatchObject({ active: 0, rejected: { shutdown: 2 } });
+    expect(entered.all).toEqual([]);
+  });
+
+  it('tells OnShutdown after OnConnection where that is still running', async () => {
+    const gate = new Gate();
+    const journal: string[] = [];
+
+    @Reagent({ port: 0 })
+    class SlowStart {
+      @OnConnection()
+      async open(conn: Connection) {
+        journal.push('opening');
+        await gate.passed();
+        journal.push('open');
+        conn.send('hello');
+      }
+
+      @OnData()
+      ignore() {}
+
+      @OnShutdown()
+      leave(conn: Connection) {
+        journal.push('shutdown');
+        conn.close();
+      }
+
+      @OnClose()
+      bye() {
+        journal.push('close');
+      }
+    }
+
+    await using app = await createTestApp(SlowStart).start();
+    const client = await app.connect(SlowStart);
+    await until(() => gate.waiting === 1);
+    const listener = app.listener(SlowStart);
+    const stopping = app.application.stop({ timeout: 10_000 });
+    await until(() => listener.status === 'draining');
+    gate.open();
+    await stopping;
+    await client.receive('hello');
+    expect(journal).toEqual(['opening', 'open', 'shutdown', 'close']);
+  });
+
+  it('may be called by a hook', async () => {
+    const over = new Mailbox<string>();
+
+    @Reagent({ port: 0 })
+    class Killable {
+      @OnData()
+      async data(conn: Connection) {
+        conn.send('stopping');
+        conn.close();
+        void app.application.stop({ timeout: 5_000 }).then(() => over.put('over'));
+      }
+    }
+
+    await using app = await createTestApp(Killable).start();
+    const client = await app.connect(Killable);
+    await client.send('kill');
+    await client.receive('stopping');
+    expect(await over.take()).toBe('over');
+  });
+
+  it('that is awaited by a hook ends when its time is over', async () => {
+    const over = new Mailbox<string>();
+
+    @Reagent({ port: 0 })
+    class Killable {
+      @OnData()
+      async data() {
+        await app.application.stop({ timeout: 50 });
+        over.put('over');
+      }
+    }
+
+    await using app = await createTestApp(Killable).start();
+    const client = await app.connect(Killable);
+    await client.send('kill');
+    expect(await client.closed()).toBe('reset');
+    expect(await over.take()).toBe('over');
+  });
+
+  it('twice is as once, and the second call may have less patience', async () => {
+    await using app = await createTestApp(Echo).start();
+    const client = await app.connect(Echo);
+    await client.send('x');
+    await client.receive('x');
+    const first = app.application.stop({ timeout: 60_000 });
+    const second = app.application.stop({ timeout: 20 });
+    await Promise.all([first, second, app.application.closed]);
+    expect(await client.closed()).toBe('reset');
+    await app.application.stop();
+  });
+
+  it('resolves closed, and not before', async () => {
+    const app = await createTestApp(Echo).start();
+    const client = await app.connect(Echo);
+    await client.send('x');
+    await client.receive('x');
+    let over = false;
+    void app.application.closed.then(() => {
+      over = true;
+    });
+    const listener = app.listener(Echo);
+    const stopping = app.application.stop({ timeout: 10_000 });
+    await until(() => listener.status === 'draining');
+    expect(over).toBe(false);
+    await client.end();
+    await stopping;
+    await app.application.closed;
+    await app.stop();
+  });
+
+  it('disposes the providers, last made first, when the last connection has closed', async () => {
+    const journal: string[] = [];
+
+    class Database {
+      dispose() {
+        journal.push('database');
+      }
+    }
+
+    class Store {
+      constructor(readonly database: Database) {}
+
+      async dispose() {
+        await Promise.resolve();
+        journal.push('store');
+      }
+    }
+
+    @Reagent({ port: 0 })
+    class User {
+      constructor(readonly store: Store) {}
+
+      @OnData()
+      ignore() {}
+
+      @OnClose()
+      async bye() {
+        await Promise.resolve();
+        journal.push('close');
+      }
+
+      dispose() {
+        journal.push('reagent');
+      }
+    }
+
+    @Module({ providers: [Database, Store], reagents: [User] })
+    class AppModule {}
+
+    await using app = await createTestApp(AppModule).start();
+    await app.connect(User);
+    await app.listener(User).waitForConnections((connections) => connections === 1);
+    await app.application.stop({ timeout: 20 });
+    expect(journal).toEqual(['close', 'reagent', 'store', 'database']);
+  });
+
+  it('disposes all although one fails, and rejects with what they threw', async () => {
+    const journal: string[] = [];
+
+    class First {
+      dispose() {
+        journal.push('first');
+      }
+    }
+
+    class Second {
+      dispose() {
+        throw new Error('cannot let go');
+      }
+    }
+
+    @Module({ providers: [First, Second], reagents: [Echo] })
+    class AppModule {}
+
+    const app = await bootstrap(AppModule, {
+      logger: new CapturedLog(),
+      signals: false,
+      overrides: { Echo: { host: '127.0.0.1' } },
+    });
+    const error = await app.stop().catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(AggregateError);
+    expect((error as AggregateError).errors.map(String)).toEqual(['Error: cannot let go']);
+    expect(journal).toEqual(['first']);
+    await app.closed;
+  });
+
+  it('is what await using does', async () => {
+    let port: number;
+    {
+      await using app = await bootstrap(
+        (() => {
+          @Module({ reagents: [Echo] })
+          class AppModule {}
+          return AppModule;
+        })(),
+        { logger: new CapturedLog(), signals: false, overrides: { Echo: { host: '127.0.0.1' } } },
+      );
+      port = app.listener(Echo).port;
+      (await TestClient.connect({ port })).destroy();
+    }
+    await expect(TestClient.connect({ port })).rejects.toThrow('ECONNREFUSED');
+  });
+
+  it('of one listener leaves the others', async () => {
+    await using app = await createTestApp(Echo).start();
+    const other = await app.application.start(Echo, { name: 'other', port: 0, host: '127.0.0.1' });
+    const client = await app.connect('other');
+    await client.send('x');
+    await client.receive('x');
+    await other.stop({ timeout: 20 });
+    expect(await client.closed()).toBe('reset');
+    expect(other.status).toBe('stopped');
+    expect(app.application.listeners.map(({ name }) => name)).toEqual(['Echo']);
+    const survivor = await app.connect(Echo);
+    await survivor.send('x');
+    await survivor.receive('x');
+  });
+
+  it('may be repeated with a new application again and again', async () => {
+    let port = 0;
+    for (let round = 0; round < 10; round += 1) {
+      await using app = await createTestApp(Echo, { descriptors: { Echo: { port } } }).start();
+      const client = await app.connect(Echo);
+      await client.send('x');
+      await client.receive('x');
+      port = app.listener(Echo).port;
+      client.reset();
+    }
+  });
+
+  it('removes what it put on the process', async () => {
+    @Module({ reagents: [Echo] })
+    class AppModule {}
+
+    const count = () =>
+      ['SIGTERM', 'SIGINT', 'SIGHUP', 'uncaughtException', 'unhandledRejection', 'exit'].map((name) =>
+        process.listenerCount(name),
+      );
+    const before = count();
+    const app = await bootstrap(AppModule, { logger: new CapturedLog(), overrides: { Echo: { host: '127.0.0.1' } } });
+    expect(process.listenerCount('SIGTERM')).toBe((before[0] ?? 0) + 1);
+    await app.stop();
+    expect(count()).toEqual(before);
+  });
+});

@@ -1,0 +1,270 @@
+import { lstat } from 'node:fs/promises';
+import {
+  ConfigurationError,
+  type Connection,
+  inject,
+  Module,
+  OnConnection,
+  OnData,
+  OnShutdown,
+  ProviderError,
+  Reagent,
+} from '@reagent/core';
+import { describe, expect, it } from 'vitest';
+import { TestClient } from './client/test-client.js';
+import { createTestApp } from './create-test-app.js';
+
+class Clock {
+  now(): number {
+    return 1;
+  }
+}
+
+@Reagent({ port: 4711 })
+class Time {
+  constructor(private readonly clock: Clock) {}
+
+  @OnData()
+  tell(conn: Connection) {
+    conn.send(`${this.clock.now()}\n`);
+  }
+}
+
+@Module({ providers: [Clock], reagents: [Time] })
+class TimeModule {}
+
+async function timeOf(app: Awaited<ReturnType<ReturnType<typeof createTestApp>['start']>>): Promise<string> {
+  const client = await app.connect(Time);
+  await client.send('?');
+  return client.line();
+}
+
+describe('an app under test', () => {
+  it('listens on free loopback ports, whatever the descriptors say', async () => {
+    await using first = await createTestApp(TimeModule).start();
+    await using second = await createTestApp(TimeModule).start();
+    expect(first.listener(Time).address).toBe('127.0.0.1');
+    expect(first.listener(Time).port).not.toBe(4711);
+    expect(first.listener(Time).port).not.toBe(second.listener('Time').port);
+    expect(await timeOf(first)).toBe('1');
+  });
+
+  it('gives a Unix socket a path of its own that disappears with the app', async () => {
+    @Reagent({ path: '/run/app.sock', mode: 0o600 })
+    class Local {
+      @OnConnection()
+      hello(conn: Connection) {
+        conn.send('hello');
+      }
+    }
+
+    const app = await createTestApp(Local).start();
+    const { address } = app.listener(Local);
+    expect(address).not.toBe('/run/app.sock');
+    await (await app.connect(Local)).receive('hello');
+    await app.stop();
+    await expect(lstat(address)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('replaces an inherited descriptor by a port', async () => {
+    @Reagent({ fd: 3 })
+    class Activated {
+      @OnConnection()
+      hello(conn: Connection) {
+        conn.send('hello');
+      }
+    }
+
+    await using app = await createTestApp(Activated).start();
+    await (await app.connect(Activated)).receive('hello');
+  });
+
+  it('takes changes to descriptors, and an explicit port as it is', async () => {
+    const changes = { Time: { maxConnections: 3, env: { zone: 'utc' } } };
+    await using app = await createTestApp(TimeModule, { descriptors: changes }).start();
+    expect(app.listener(Time).maxConnections).toBe(3);
+    expect(app.listener(Time).env.zone).toBe('utc');
+    const { port } = app.listener(Time);
+    await app.stop();
+    await using again = await createTestApp(TimeModule, { descriptors: { Time: { port } } }).start();
+    expect(again.listener(Time)).toMatchObject({ port, address: '127.0.0.1' });
+  });
+
+  it('refuses changes to a listener that it does not have', async () => {
+    const starting = createTestApp(TimeModule, { descriptors: { Tiem: { maxConnections: 3 } } }).start();
+    await expect(starting).rejects.toThrow(/Tiem[\s\S]*Time/);
+  });
+
+  it('evaluates a descriptor that is a function of the container', async () => {
+    @Reagent((container) => ({ port: 4711, name: container.resolve<string>('name') }))
+    class Named {
+      @OnConnection()
+      hello(conn: Connection) {
+        conn.send(conn.listener.name);
+      }
+    }
+
+    @Module({ providers: [{ token: 'name', useValue: 'configured' }], reagents: [Named] })
+    class NamedModule {}
+
+    await using app = await createTestApp(NamedModule).start();
+    await (await app.connect('configured')).receive('configured');
+  });
+
+  it('keeps what is logged, and writes nothing', async () => {
+    await using app = await createTestApp(TimeModule).start();
+    expect(app.logs.length).toBeGreaterThan(0);
+    expect(app.logs.every(({ message }) => typeof message === 'string')).toBe(true);
+  });
+
+  it('handles no signals', async () => {
+    const before = process.listenerCount('SIGTERM');
+    await using _ = await createTestApp(TimeModule).start();
+    expect(process.listenerCount('SIGTERM')).toBe(before);
+  });
+
+  it('comes through with what bootstrap throws', async () => {
+    @Reagent({ port: 0 })
+    class Useless {}
+
+    await expect(createTestApp(Useless).start()).rejects.toBeInstanceOf(ConfigurationError);
+  });
+
+  it('takes a dynamic module', async () => {
+    @Module({ providers: [Clock] })
+    class Dynamic {
+      static with(reagent: typeof Time) {
+        return { module: Dynamic, reagents: [reagent] };
+      }
+    }
+
+    await using app = await createTestApp(Dynamic.with(Time)).start();
+    expect(await timeOf(app)).toBe('1');
+  });
+});
+
+describe('override', () => {
+  it('provides another value, class or factory for a token, wherever it is injected', async () => {
+    await using value = await createTestApp(TimeModule)
+      .override(Clock)
+      .useValue({ now: () => 2 })
+      .start();
+    expect(await timeOf(value)).toBe('2');
+
+    class Stopped {
+      now() {
+        return 3;
+      }
+    }
+
+    await using other = await createTestApp(TimeModule).override(Clock).useClass(Stopped).start();
+    expect(await timeOf(other)).toBe('3');
+
+    await using made = await createTestApp(TimeModule)
+      .override(Clock)
+      .useFactory(async (container) => ({ now: () => container.resolve<number>('start') + 1 }))
+      .override<number>('start')
+      .useValue(3)
+      .start();
+    expect(await timeOf(made)).toBe('4');
+  });
+
+  it('has what it replaces not made', async () => {
+    class Database {
+      constructor() {
+        throw new Error('there is no database in a test');
+      }
+
+      name() {
+        return 'real';
+      }
+    }
+
+    @Reagent({ port: 0 })
+    class Reader {
+      constructor(
+        private readonly database: Database,
+        @inject('config') private readonly config: string,
+      ) {}
+
+      @OnConnection()
+      tell(conn: Connection) {
+        conn.send(`${this.database.name()} ${this.config}`);
+      }
+    }
+
+    @Module({
+      providers: [Database, { token: 'config', useFactory: () => Promise.reject(new Error('no file')) }],
+      reagents: [Reader],
+    })
+    class ReaderModule {}
+
+    await expect(createTestApp(ReaderModule).start()).rejects.toBeInstanceOf(ProviderError);
+    await using app = await createTestApp(ReaderModule)
+      .override(Database)
+      .useValue({ name: () => 'fake' })
+      .override<string>('config')
+      .useValue('of the test')
+      .start();
+    await (await app.connect(Reader)).receive('fake of the test');
+  });
+
+  it('is there for factories of the application that ask for the token', async () => {
+    @Module({
+      providers: [
+        { token: 'host', useFactory: async () => 'real' },
+        { token: 'url', useFactory: async (container) => `db://${container.resolve<string>('host')}` },
+      ],
+      reagents: [Time],
+    })
+    class ConfiguredModule {}
+
+    @Module({ imports: [ConfiguredModule, TimeModule] })
+    class AppModule {}
+
+    await using app = await createTestApp(AppModule)
+      .override<string>('host')
+      .useFactory(async () => 'fake')
+      .start();
+    expect(app.resolve('url')).toBe('db://fake');
+  });
+});
+
+describe('stop', () => {
+  it('closes the clients and does not wait for the rest', async () => {
+    @Reagent({ port: 0 })
+    class Stubborn {
+      @OnConnection()
+      hello(conn: Connection) {
+        conn.send('hello');
+        return new Promise<void>(() => {});
+      }
+
+      @OnShutdown()
+      stay() {}
+    }
+
+    const app = await createTestApp(Stubborn).start();
+    const client = await app.connect(Stubborn);
+    await client.receive('hello');
+    const { port } = app.listener(Stubborn);
+    await app.stop({ timeout: 20 });
+    expect(await client.closed()).toBe('client');
+    await expect(TestClient.connect({ port })).rejects.toThrow('ECONNREFUSED');
+    await app.stop();
+  });
+
+  it('has a client tell what the server logged', async () => {
+    @Reagent({ port: 0 })
+    class Failing {
+      @OnConnection()
+      fail() {
+        throw new Error('out of paper');
+      }
+    }
+
+    await using app = await createTestApp(Failing).start();
+    const client = await app.connect(Failing);
+    await expect(client.receive('hello')).rejects.toThrow('out of paper');
+  });
+});

@@ -1,0 +1,115 @@
+import {
+  bootstrap,
+  type Constructor,
+  type DependencyContainer,
+  type DescriptorInput,
+  type InjectionToken,
+  type Logger,
+  Module,
+  type ModuleImport,
+  type Provider,
+  reagentOf,
+} from '@reagent/core';
+import { CapturedLogger } from './captured-logger.js';
+import { Placement } from './placement.js';
+import { TestApp } from './test-app.js';
+
+export interface TestAppOptions {
+  /**
+   * Changes to the descriptors, by the listener's name. A `port`, `path` or `fd` given here is taken as it is; without,
+   * each listener gets a free port on 127.0.0.1, or, where its descriptor has a `path`, a path of its own that
+   * disappears with the app.
+   */
+  readonly descriptors?: Readonly<Record<string, DescriptorInput>>;
+  /** Gets what is logged, besides `app.logs`. Default: nobody, so that a test writes nothing. */
+  readonly logger?: Logger;
+  /** The time limit of the clients' calls, in ms. Default: 2 000. */
+  readonly timeout?: number;
+}
+
+/** What may stand in for a `T`: of an object the members that the test needs. */
+export type Fake<T> = T extends object ? Partial<T> : T;
+
+/** The ways to provide an override; each leads back to the builder. */
+export interface Override<T> {
+  useValue(value: Fake<T>): TestAppBuilder;
+  useClass(replacement: Constructor<Fake<T> & object>): TestAppBuilder;
+  /** The factory gets the application's container and may be async. */
+  useFactory(factory: (container: DependencyContainer) => Fake<T> | Promise<Fake<T>>): TestAppBuilder;
+}
+
+export interface TestAppBuilder {
+  /**
+   * Provides something else for a token, wherever in the application it is injected. What the application would have
+   * provided is not made.
+   */
+  override<T>(token: InjectionToken<T>): Override<T>;
+  /** Starts it. Whatever `bootstrap` throws comes through. */
+  start(): Promise<TestApp>;
+}
+
+/**
+ * Builds an application to test: a module, or a single reagent. It listens on free loopback ports, handles no signals,
+ * writes no log, and shares no instance with another one.
+ *
+ * @example
+ * await using app = await createTestApp(AppModule).override(Clock).useValue({ now: () => 0 }).start();
+ * const client = await app.connect(Echo);
+ * await client.send('hello\n');
+ * await client.receive('hello\n');
+ */
+export function createTestApp(root: ModuleImport, options: TestAppOptions = {}): TestAppBuilder {
+  const overrides: Provider[] = [];
+  const builder: TestAppBuilder = {
+    override: (token) => {
+      const provide = (provider: Provider) => {
+        overrides.push(provider);
+        return builder;
+      };
+      return {
+        useValue: (useValue) => provide({ token, useValue }),
+        useClass: (useClass) => provide({ token, useClass }),
+        useFactory: (useFactory) => provide({ token, useFactory }),
+      };
+    },
+    start: () => startTestApp(root, overrides, options),
+  };
+  return builder;
+}
+
+async function startTestApp(
+  root: ModuleImport,
+  overrides: readonly Provider[],
+  options: TestAppOptions,
+): Promise<TestApp> {
+  const { descriptors = {}, logger, timeout } = options;
+  const captured = new CapturedLogger(logger);
+  const placement = new Placement(descriptors);
+  try {
+    const application = await bootstrap(testModule(root, overrides), {
+      logger: captured,
+      signals: false,
+      overrides: (name, descriptor) => placement.place(name, descriptor),
+    });
+    const app = new TestApp(application, captured, placement, timeout === undefined ? {} : { timeout });
+    if (placement.unknown.length > 0) {
+      const names = application.listeners.map(({ name }) => name);
+      await app.stop();
+      throw new Error(
+        `createTestApp: no listener is called ${placement.unknown.join(', ')}; there is ${names.join(', ')}`,
+      );
+    }
+    return app;
+  } catch (error) {
+    await placement.remove();
+    throw error;
+  }
+}
+
+/** A module around the one under test, whose providers win over those of all that it imports. */
+function testModule(root: ModuleImport, overrides: readonly Provider[]): Constructor {
+  class TestModule {}
+  const isReagent = typeof root === 'function' && reagentOf(root) !== undefined;
+  Module({ providers: overrides, ...(isReagent ? { reagents: [root] } : { imports: [root] }) })(TestModule);
+  return TestModule;
+}
