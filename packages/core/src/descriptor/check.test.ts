@@ -278,7 +278,9 @@ describe('an unknown field is refused with the one that was meant', () => {
     ['timeout', 'timeouts'],
     ['idle', 'timeouts.idle'],
     ['nodelay', 'options.noDelay'],
-    ['prot', undefined],
+    ['prot', 'port'],
+    ['accepters', 'acceptors'],
+    ['proxy', 'proxyProtocol'],
     ['tls', undefined],
   ])('%s', (field, meant) => {
     expect(refusal(field, { [field]: 1 })).toBe(
@@ -287,7 +289,10 @@ describe('an unknown field is refused with the one that was meant', () => {
   });
 
   test('inside a group too', () => {
-    expect(refusal('timeouts.idel', { timeouts: { idel: 1 } })).toBe('is no field of timeouts; remove it');
+    expect(refusal('timeouts.idel', { timeouts: { idel: 1 } })).toBe(
+      'is no field of timeouts; did you mean timeouts.idle?',
+    );
+    expect(refusal('timeouts.nothing', { timeouts: { nothing: 1 } })).toBe('is no field of timeouts; remove it');
     expect(refusal('timeouts.hand_shake', { timeouts: { hand_shake: 1 } })).toBe(
       'is no field of timeouts; did you mean timeouts.handshake?',
     );

@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import type { Problem } from '../errors.js';
 import type { Descriptor } from './descriptor.js';
 import { fieldPaths, schema } from './schema.js';
+import { nearestPath } from './spelling.js';
 
 /**
  * Checks a descriptor and fills in its defaults, or says all that is wrong with it.
@@ -95,48 +96,7 @@ function show(value: unknown): string {
 }
 
 function unknownField(parents: readonly string[], key: string): string {
-  const paths = fieldPaths();
   const place = parents.length === 0 ? 'a descriptor' : parents.join('.');
-  // A field of the same object is meant rather than one elsewhere that is spelled as closely.
-  const candidates = paths
-    .map((path) => ({
-      path,
-      distance: unlikeness(plain(key), plain(path.slice(path.lastIndexOf('.') + 1))),
-      near: path.startsWith([...parents, ''].join('.')),
-    }))
-    .filter((candidate) => candidate.distance <= Math.max(1, Math.floor(key.length / 4)))
-    .sort((a, b) => a.distance - b.distance || Number(b.near) - Number(a.near));
-  const meant = candidates[0]?.path;
+  const meant = nearestPath([...parents, key].join('.'), fieldPaths());
   return `is no field of ${place}; ${meant === undefined ? 'remove it' : `did you mean ${meant}?`}`;
-}
-
-/** A name without what is often written differently: case and separators. */
-function plain(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9]/g, '');
-}
-
-/** How unlike two names are; one that continues the other, as hostname does host, is close. */
-function unlikeness(from: string, to: string): number {
-  if (from === to) return 0;
-  const shorter = from.length < to.length ? from : to;
-  return shorter.length >= 4 && from.startsWith(shorter) && to.startsWith(shorter) ? 1 : distance(from, to);
-}
-
-/** How many letters to insert, remove or replace to get from one word to the other (Levenshtein's distance). */
-function distance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (const [index, letter] of [...from].entries()) {
-    let diagonal = index;
-    row = row.reduce<number[]>((next, above, column) => {
-      const before = next[column - 1];
-      next.push(
-        before === undefined
-          ? index + 1
-          : Math.min(above + 1, before + 1, diagonal + (letter === to[column - 1] ? 0 : 1)),
-      );
-      diagonal = above;
-      return next;
-    }, []);
-  }
-  return row[to.length] ?? 0;
 }
