@@ -1,3 +1,4 @@
+import type { Constructor } from '@reagent/core';
 import { createTestApp, type TestApp } from '@reagent/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { AppModule } from '../src/app.module.js';
@@ -14,14 +15,17 @@ beforeEach(async () => {
 
 afterEach(() => app.stop());
 
-test.each([PushEcho, PullEcho])('$name answers what it gets', async (reagent) => {
+/** A row of `test.each` that is called by the class's name. */
+const named = (reagent: Constructor) => ({ name: reagent.name, reagent });
+
+test.each([named(PushEcho), named(PullEcho)])('$name answers what it gets', async ({ reagent }) => {
   const client = await app.connect(reagent);
 
   await client.send('hello\n');
   expect(await client.line()).toBe('hello');
 });
 
-test.each([PushEcho, PullEcho])('$name answers a client that has ended its side', async (reagent) => {
+test.each([named(PushEcho), named(PullEcho)])('$name answers a client that has ended its side', async ({ reagent }) => {
   const client = await app.connect(reagent);
 
   await client.send('hello\n');
@@ -53,13 +57,16 @@ test('the servers share one counter', async () => {
   expect(app.resolve(MessageCounter).total).toBe(3);
 });
 
-test.each([PushEcho, PullEcho, SessionEcho])('stopping closes the connections of $name at once', async (reagent) => {
-  const client = await app.connect(reagent);
-  await client.send('hello\n');
-  await client.line();
+test.each([named(PushEcho), named(PullEcho), named(SessionEcho)])(
+  'stopping closes the connections of $name at once',
+  async ({ reagent }) => {
+    const client = await app.connect(reagent);
+    await client.send('hello\n');
+    await client.line();
 
-  // Without @OnShutdown it would take this long, and the client would see a reset.
-  await app.application.stop({ timeout: 60_000 });
+    // Without @OnShutdown it would wait for the client for this long.
+    await app.application.stop({ timeout: 60_000 });
 
-  expect(await client.closed()).toBe('end');
-});
+    expect(await client.closed()).toBe('end');
+  },
+);
