@@ -1,5 +1,6 @@
 // What the constructors of an application's classes ask for, and what is wrong with that: known before anything is made.
 
+import 'reflect-metadata';
 import { type DependencyContainer, type InjectionToken, injectable } from 'tsyringe';
 import { Connection } from '../connection/connection.js';
 import { type Constructor, nameOf } from '../decorators/metadata.js';

@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { type DependencyContainer, injectable } from 'tsyringe';
 import type { Codec } from '../codec/codec.js';
 import type { DescriptorInput } from '../descriptor/descriptor.js';

@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { container, injectable, Lifecycle } from 'tsyringe';
 import { type Constructor, metadataKeys } from './metadata.js';
 
