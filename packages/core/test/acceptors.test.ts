@@ -14,6 +14,7 @@ import {
 import { createTestApp } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
 import { Gate } from './support/gate.js';
+import { leave } from './support/leave.js';
 import { Mailbox } from './support/mailbox.js';
 import { until } from './support/until.js';
 
@@ -250,7 +251,7 @@ describe('acceptors', () => {
     }
 
     await using app = await createTestApp(FirstFails).start();
-    await (await app.connect(FirstFails)).closed();
+    await leave(await app.connect(FirstFails));
     await (await app.connect(FirstFails)).receive('hello');
   });
 
@@ -478,8 +479,9 @@ describe('OnAccept', () => {
     const late = await app.connect(Late);
     expect(await late.closed({ timeout: 4_000 })).toBe('reset');
     gate.open();
-    await app.connect(Late);
+    const next = await app.connect(Late);
     await entered.take();
+    await leave(next);
     expect(entered.all).toEqual(['connection']);
     await app.listener(Late).waitForConnections((connections) => connections === 0);
     expect(app.listener(Late).stats().connections).toMatchObject({ accepted: 2, active: 0, rejected: { accept: 1 } });
@@ -535,6 +537,7 @@ describe('OnAccept', () => {
     const second = await app.connect(Gated);
     gate.open();
     await second.receive('hello');
+    await leave(second);
     await app.listener(Gated).waitForConnections((connections) => connections === 0);
   });
 

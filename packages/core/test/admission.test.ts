@@ -4,6 +4,7 @@ import { type Connection, type Incoming, OnAccept, OnConnection, OnData, OnTimeo
 import { createTestApp, type TestApp, type TestClient } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
 import { Gate } from './support/gate.js';
+import { leave } from './support/leave.js';
 import { Mailbox } from './support/mailbox.js';
 import { until } from './support/until.js';
 
@@ -26,6 +27,12 @@ async function connectWaiting(app: TestApp, reagent: typeof Echo | string = Echo
   const client = await app.connect(reagent);
   await until(() => app.listener(reagent).stats().connections.waiting === connections.waiting + 1);
   return client;
+}
+
+/** Closes when the server does, as most clients do. */
+async function sendAndLeave(client: TestClient, order: string): Promise<void> {
+  await client.send(order);
+  await leave(client);
 }
 
 async function isServed(client: TestClient): Promise<void> {
@@ -53,12 +60,16 @@ describe('maxConnections', () => {
     expect(gate.waiting).toBe(3);
     expect(app.listener(Slow).stats().connections.active).toBe(3);
 
+    const leaving = clients.map(async (client) => {
+      await client.receive('served');
+      await leave(client);
+    });
     for (let served = 0; served < 20; served += 1) {
       await until(() => gate.waiting > 0);
       expect(gate.waiting).toBeLessThanOrEqual(3);
       gate.letOneThrough();
     }
-    for (const client of clients) await client.receive('served');
+    await Promise.all(leaving);
     expect(counts).toHaveLength(20);
     expect(Math.max(...counts)).toBe(3);
   });
@@ -113,10 +124,10 @@ describe('maxConnections', () => {
   it.each([
     ['the client ends', (client: TestClient) => client.end()],
     ['the client resets', (client: TestClient) => client.reset()],
-    ['the server closes', (client: TestClient) => client.send('close')],
+    ['the server closes', (client: TestClient) => sendAndLeave(client, 'close')],
     ['the server resets', (client: TestClient) => client.send('reset')],
-    ['a hook throws', (client: TestClient) => client.send('throw')],
-    ['an async hook rejects', (client: TestClient) => client.send('reject')],
+    ['a hook throws', (client: TestClient) => sendAndLeave(client, 'throw')],
+    ['an async hook rejects', (client: TestClient) => sendAndLeave(client, 'reject')],
     ['a connection is exempted', (client: TestClient) => client.send('exempt')],
   ])('wakes the next one up when %s', async (_, leave) => {
     @Reagent({ port: 0, maxConnections: 1 })
@@ -169,7 +180,7 @@ describe('maxConnections', () => {
     const second = await app.connect(FirstFails);
     await until(() => app.listener(FirstFails).stats().connections.waiting === 1);
     gate.open();
-    await first.closed();
+    await leave(first);
     await isServed(second);
   });
 
@@ -476,5 +487,6 @@ it('wakes the next one up when an idle connection times out', async () => {
   await isServed(first);
   const second = await app.connect(Impatient);
   expect(await left.take()).toBe('late');
+  await leave(first);
   await isServed(second);
 });

@@ -18,6 +18,7 @@ import {
 import { createTestApp, TestClient } from '@reagent/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CapturedLog } from './support/captured-log.js';
+import { leave } from './support/leave.js';
 
 const host = '127.0.0.1';
 const running: (Application | Server)[] = [];
@@ -230,6 +231,7 @@ describe('start', () => {
     expect(app.application.listeners.map(({ name }) => name)).toEqual(['Echo', 'later']);
     const client = await app.connect('later');
     await client.receive('hello');
+    await leave(client);
     await app.application.stop();
     expect(listener.status).toBe('stopped');
     await expect(TestClient.connect({ port: listener.port })).rejects.toThrow('ECONNREFUSED');

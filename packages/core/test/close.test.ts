@@ -16,6 +16,7 @@ import {
 import { createTestApp, type TestApp, type TestClient } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
 import { Gate } from './support/gate.js';
+import { leave } from './support/leave.js';
 import { Mailbox } from './support/mailbox.js';
 
 /** An app whose connections do what the client says, and a journal of all hooks. */
@@ -91,8 +92,7 @@ describe('OnClose is called once, after every other hook, with the reason', () =
     const { app, client, journal, closed } = await obedient();
     await using _ = app;
     await client.send('close');
-    expect(await client.closed()).toBe('end');
-    await client.end();
+    expect(await leave(client)).toBe('end');
     expect(await closed.take()).toEqual({ kind: 'server' });
     await app.stop();
     expect(journal).toEqual(['connection', 'data', 'close']);
@@ -112,8 +112,7 @@ describe('OnClose is called once, after every other hook, with the reason', () =
     const { app, client, journal, closed } = await obedient();
     await using _ = app;
     await client.send('close twice');
-    await client.closed();
-    await client.end().catch(() => {}); // The server may have reset the connection by now.
+    await leave(client);
     expect(await closed.take()).toEqual({ kind: 'server' });
     await app.stop();
     expect(journal.filter((hook) => hook === 'close')).toHaveLength(1);
@@ -132,10 +131,10 @@ describe('OnClose is called once, after every other hook, with the reason', () =
   it('timeout: nothing was received for too long', async () => {
     const { app, client, journal, closed } = await obedient(50);
     await using _ = app;
+    await leave(client);
     const reason = await closed.take();
     expect(reason).toMatchObject({ kind: 'timeout', error: { step: 'idle', timeout: 50 } });
     expect(reason.error).toBeInstanceOf(TimeoutError);
-    await client.closed();
     await app.stop();
     expect(journal).toEqual(['connection', 'timeout', 'error', 'close']);
   });
@@ -144,6 +143,7 @@ describe('OnClose is called once, after every other hook, with the reason', () =
     const { app, client, journal, closed } = await obedient();
     await using _ = app;
     await client.send('throw');
+    await leave(client);
     expect(await closed.take()).toMatchObject({ kind: 'error', error: { message: 'told to' } });
     await app.stop();
     expect(journal).toEqual(['connection', 'data', 'error', 'close']);
@@ -238,6 +238,7 @@ describe('a close', () => {
     await using _ = app;
     conn.close();
     expect(conn.send('too late')).toBe(false);
+    expect(await leave(client)).toBe('end');
     await closed.take();
     expect(conn.send('far too late')).toBe(false);
     await conn.drained();
@@ -249,18 +250,17 @@ describe('a close', () => {
     conn.shutdown('read');
     conn.close();
     conn.reset();
-    expect(await client.closed()).toBe('end');
     expect(client.received.length).toBe(0);
     expect(app.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  it('takes the connection out of listener.connections before it is announced', async () => {
+  it('takes the connection out of listener.connections', async () => {
     const { app, client, conn } = await obedient();
     await using _ = app;
     const { listener } = conn;
     expect([...listener.connections]).toEqual([conn]);
     await client.end();
-    await conn.closed;
+    await listener.waitForConnections((count) => count === 0);
     expect(listener.connections.size).toBe(0);
   });
 });

@@ -17,6 +17,7 @@ import {
 } from '@reagent/core';
 import { createTestApp } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
+import { leave } from './support/leave.js';
 import { Mailbox } from './support/mailbox.js';
 
 describe("scope: 'connection'", () => {
@@ -208,7 +209,7 @@ describe("scope: 'connection'", () => {
 
     await using app = await createTestApp(Session).start();
     const first = await app.connect(Session);
-    await first.closed();
+    await leave(first);
     expect(first.received.length).toBe(0);
     expect(
       JSON.stringify(app.logs.map(({ fields, message }) => [message, Object.values(fields).map(String)])),

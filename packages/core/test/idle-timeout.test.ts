@@ -3,17 +3,18 @@
 import {
   type CloseReason,
   type Connection,
-  ConnectionClosedError,
   OnClose,
   OnConnection,
   OnData,
   OnError,
   OnTimeout,
   Reagent,
+  TimeoutError,
 } from '@reagent/core';
 import { createTestApp } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
 import { Gate } from './support/gate.js';
+import { leave } from './support/leave.js';
 import { Mailbox } from './support/mailbox.js';
 
 const LONG = { timeout: 5_000 };
@@ -44,7 +45,7 @@ describe('an idle connection', () => {
     const before = performance.now();
     await client.receive('too slow', LONG);
     expect(performance.now() - before).toBeGreaterThan(40);
-    await client.closed();
+    await leave(client);
     expect(await journal.take()).toMatchObject({ code: 'ERR_REAGENT_TIMEOUT', step: 'idle', timeout: 60 });
     expect(await journal.take()).toMatchObject({ kind: 'timeout', error: { step: 'idle' } });
     expect(app.listener(Impatient).stats().connections.closed.timeout).toBe(1);
@@ -74,7 +75,7 @@ describe('an idle connection', () => {
     await using app = await createTestApp(Patient).start();
     const client = await app.connect(Patient);
     for (let round = 0; round < 3; round += 1) expect(await client.line(LONG)).toBe('ping');
-    expect(await client.closed(LONG)).toBe('end');
+    expect(await leave(client)).toBe('end');
     expect(asked.all).toEqual([1, 2, 3, 4]);
     expect(app.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });
@@ -105,7 +106,7 @@ describe('an idle connection', () => {
     }
     expect(asked.all).toEqual([]);
     await asked.take();
-    await client.closed();
+    await leave(client);
   });
 
   it('is one also while the server sends to it', async () => {
@@ -147,9 +148,9 @@ describe('an idle connection', () => {
     await using app = await createTestApp(Pull).start();
     const client = await app.connect(Pull);
     const error = await outcome.take();
-    expect(error).toBeInstanceOf(ConnectionClosedError);
-    expect(error).toMatchObject({ reason: { kind: 'timeout' } });
-    await client.closed();
+    expect(error).toBeInstanceOf(TimeoutError);
+    expect(error).toMatchObject({ step: 'idle', timeout: 60 });
+    await leave(client);
   });
 
   it('lets OnTimeout run, and keep it, while a pull-style handler waits in recv()', async () => {

@@ -13,6 +13,7 @@ import {
 } from '@reagent/core';
 import { createTestApp, type TestApp, type TestClient } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
+import { leave } from './support/leave.js';
 import { Mailbox } from './support/mailbox.js';
 
 type Hook = 'connection' | 'data' | 'timeout' | 'shutdown' | 'error' | 'close';
@@ -67,7 +68,7 @@ async function failing(hook: Hook, fail: () => unknown) {
   const app = await createTestApp(Failing).start();
   const client = await app.connect(Failing);
   if (hook !== 'connection') await client.receive('hello\n');
-  else await client.closed();
+  else await leave(client);
   const bystander = await app.connect(Failing);
   await bystander.receive('hello\n');
   return { app, listener: app.listener(Failing), client, bystander, errors, closed };
@@ -111,7 +112,7 @@ describe.each([
     const { app, listener, client, bystander, errors, closed } = await failing('data', fail);
     await using _ = app;
     await client.send('x');
-    await client.closed();
+    await leave(client);
     expect(await closed.take()).toMatchObject({
       first: true,
       reason: { kind: 'error', error: { message: 'told to' } },
@@ -125,7 +126,7 @@ describe.each([
   it('OnTimeout', async () => {
     const { app, listener, client, bystander, errors, closed } = await failing('timeout', fail);
     await using _ = app;
-    await client.closed({ timeout: 4_000 });
+    await leave(client);
     expect(await closed.take()).toMatchObject({
       first: true,
       reason: { kind: 'error', error: { message: 'told to' } },
@@ -152,7 +153,7 @@ describe.each([
     const { app, listener, client, bystander, errors, closed } = await failing('error', fail);
     await using _ = app;
     await client.send('x');
-    await client.closed();
+    await leave(client);
     expect(await closed.take()).toMatchObject({
       first: true,
       reason: { kind: 'error', error: { message: 'the cause' } },
@@ -200,7 +201,7 @@ it('a pull-style handler that throws closes its connection alone, after what it 
   const [client, bystander] = [await app.connect(Pull), await app.connect(Pull)];
   await client.send('throw');
   await client.receive('throwsorry: told to\n');
-  await client.closed();
+  await leave(client);
   await stillServed(bystander);
   expect(errors.all).toHaveLength(1);
   expect(errors.all[0]).toBeInstanceOf(TypeError);
@@ -226,7 +227,7 @@ it('OnError may answer before the connection closes', async () => {
   const client = await app.connect(Polite);
   await client.send('x');
   expect(await client.line()).toBe('error: told to');
-  expect(await client.closed()).toBe('end');
+  expect(await leave(client)).toBe('end');
 });
 
 it('what is thrown and is no Error reaches OnError as one', async () => {
@@ -251,7 +252,7 @@ it('what is thrown and is no Error reaches OnError as one', async () => {
   const error = await errors.take();
   expect(error).toBeInstanceOf(Error);
   expect(error.message).toContain('a string');
-  await client.closed();
+  await leave(client);
 });
 
 it('no hook is called for data that came with the one that failed', async () => {
@@ -270,7 +271,7 @@ it('no hook is called for data that came with the one that failed', async () => 
   await using app = await createTestApp(Once).start();
   const client = await app.connect(Once);
   const sending = client.send(Buffer.alloc(1024 * 1024));
-  await client.closed();
+  await leave(client);
   await sending.catch(() => {}); // The server does not take all of it.
   await app.listener(Once).waitForConnections((connections) => connections === 0);
   expect(calls).toBe(1);
@@ -296,7 +297,7 @@ it('an error in a hook of one listener leaves the others alone', async () => {
   await using app = await createTestApp(Good).start();
   await app.application.start(Bad, { port: 0, host: '127.0.0.1' });
   const clients = await Promise.all(Array.from({ length: 20 }, () => app.connect('bad')));
-  for (const client of clients) await client.closed();
+  for (const client of clients) await leave(client);
   await stillServed(await app.connect('good'));
   expect(app.listener('bad').status).toBe('listening');
   expect(app.listener('bad').stats().handlerErrors).toBe(20);

@@ -296,6 +296,7 @@ describe('pause and resume', () => {
     await client.expectNothing(30);
     conn.resume();
     await client.receive('two');
+    conn.resume();
   });
 
   it('keeps the memory of a paused connection bounded', async () => {

@@ -4,6 +4,7 @@ import {
   bootstrap,
   type CloseReason,
   type Connection,
+  injectable,
   Module,
   OnAccept,
   OnClose,
@@ -16,6 +17,7 @@ import { createTestApp, TestClient } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
 import { CapturedLog } from './support/captured-log.js';
 import { Gate } from './support/gate.js';
+import { leave } from './support/leave.js';
 import { Mailbox } from './support/mailbox.js';
 import { until } from './support/until.js';
 
@@ -74,11 +76,12 @@ describe('stop()', () => {
     await using app = await createTestApp(Polite).start();
     const clients = [await app.connect(Polite), await app.connect(Polite)];
     for (const client of clients) await client.receive('hello\n');
-    await app.application.stop({ timeout: 10_000 });
+    const stopping = app.application.stop({ timeout: 10_000 });
     for (const client of clients) {
       await client.receive('goodbye\n');
-      expect(await client.closed()).toBe('end');
+      expect(await leave(client)).toBe('end');
     }
+    await stopping;
     expect(reasons.all).toHaveLength(2);
   });
 
@@ -147,8 +150,8 @@ describe('stop()', () => {
     await client.expectNothing(20);
     gate.open();
     await client.receive('done');
+    expect(await leave(client)).toBe('end');
     await stopping;
-    expect(await client.closed()).toBe('end');
   });
 
   it('tells OnShutdown while a pull-style handler waits in recv()', async () => {
@@ -172,8 +175,10 @@ describe('stop()', () => {
     await using app = await createTestApp(Pull).start();
     const client = await app.connect(Pull);
     await client.receive('hello ');
-    await app.application.stop({ timeout: 10_000 });
+    const stopping = app.application.stop({ timeout: 10_000 });
     await client.receive('goodbye');
+    await leave(client);
+    await stopping;
     expect(await ended.take()).toBe(null);
   });
 
@@ -280,8 +285,9 @@ describe('stop()', () => {
     const stopping = app.application.stop({ timeout: 10_000 });
     await until(() => listener.status === 'draining');
     gate.open();
-    await stopping;
     await client.receive('hello');
+    await leave(client);
+    await stopping;
     expect(journal).toEqual(['opening', 'open', 'shutdown', 'close']);
   });
 
@@ -302,6 +308,7 @@ describe('stop()', () => {
     const client = await app.connect(Killable);
     await client.send('kill');
     await client.receive('stopping');
+    await leave(client);
     expect(await over.take()).toBe('over');
   });
 
@@ -364,6 +371,7 @@ describe('stop()', () => {
       }
     }
 
+    @injectable()
     class Store {
       constructor(readonly database: Database) {}
 

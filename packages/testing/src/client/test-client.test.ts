@@ -62,9 +62,13 @@ describe('connecting', () => {
     expect(await client.closed()).toBe('reset');
   });
 
-  it('connects from the address it is told', async () => {
-    const { peer } = await pair({ localAddress: '127.0.0.9' });
+  it('connects from the address it is told, and knows its port, also afterwards', async () => {
+    const { client, peer } = await pair({ localAddress: '127.0.0.9' });
     expect(peer.remoteAddress).toBe('127.0.0.9');
+    const port = peer.remotePort;
+    client.destroy();
+    await client.closed();
+    expect(client.localPort).toBe(port);
   });
 
   it('connects to a Unix socket', async () => {
@@ -185,7 +189,7 @@ describe('time limits', () => {
   it('the error points to the line of the test and shows what the server logged', async () => {
     const { client } = await pair({ serverErrors: () => ['error: out of ink'] });
     const error = await failureOf(client.recv({ timeout: 5 }));
-    expect(error.stack).toContain('test-client.test.ts');
+    expect(error.stack?.split('\n').find((line) => line.includes(' at '))).toContain('test-client.test.ts');
     expect(error.message).toContain('error: out of ink');
   });
 });

@@ -61,6 +61,7 @@ export class TestClient {
   #paused = false;
   #reading = false;
   #error: NodeJS.ErrnoException | undefined;
+  #localPort: number | undefined;
 
   private constructor(target: TestClientTarget, options: TestClientOptions) {
     this.#target = target;
@@ -77,7 +78,7 @@ export class TestClient {
     this.#socket = connect({ ...where, allowHalfOpen: true });
     if (!('path' in target)) this.#socket.setNoDelay(true);
     this.#socket
-      .on('connect', () => this.#change(() => (this.#server = 'open')))
+      .on('connect', () => this.#change(() => this.#connected()))
       .on('data', (chunk) => this.#change(() => this.#arrivals.push(chunk)))
       .on('end', () => this.#change(() => (this.#server = 'ended')))
       .on('error', (error) => this.#change(() => this.#fail(error)))
@@ -109,9 +110,9 @@ export class TestClient {
     return Buffer.from(this.#arrivals.all);
   }
 
-  /** The port this client connects from; `undefined` on a Unix socket. */
+  /** The port this client connects from, also when it has closed; `undefined` on a Unix socket. */
   get localPort(): number | undefined {
-    return this.#socket.localPort;
+    return this.#localPort;
   }
 
   /**
@@ -217,6 +218,12 @@ export class TestClient {
     for (const look of this.#waiting) look();
   }
 
+  #connected(): void {
+    this.#server = 'open';
+    // A closed socket no longer knows it.
+    this.#localPort = this.#socket.localPort;
+  }
+
   #fail(error: NodeJS.ErrnoException): void {
     this.#error = error;
     // The server, in the same event loop perhaps, may reset before the client has noticed that it is connected.
@@ -299,7 +306,8 @@ export class TestClient {
       connection: this.#state,
       serverErrors: this.#serverErrors(),
     });
-    error.stack = `${error.name}: ${error.message}\n${caller.stack?.split('\n').slice(2).join('\n') ?? ''}`;
+    const frames = caller.stack?.split('\n').filter((line) => line.includes(' at ') && !line.includes('TestClient.'));
+    error.stack = [`${error.name}: ${error.message}`, ...(frames ?? [])].join('\n');
     return error;
   }
 
