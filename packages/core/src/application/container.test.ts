@@ -196,6 +196,25 @@ describe('factories', () => {
   });
 });
 
+test('a factory that was run early and rejects before its turn is reported in its turn', async () => {
+  const error = await failure([
+    {
+      token: 'tolerant',
+      useFactory: (c) => {
+        try {
+          c.resolve('rejecting');
+        } catch {
+          // It does without.
+        }
+      },
+    },
+    { token: 'slow', useFactory: () => later() },
+    { token: 'rejecting', useFactory: () => Promise.reject(new Error('boom')) },
+  ]);
+  // Vitest fails the run if the rejection went unhandled in between.
+  expect(error.message).toBe("Cannot make 'rejecting' of AppModule: boom");
+});
+
 describe('a provider that cannot be made', () => {
   const boom = new TypeError('boom');
 
@@ -523,6 +542,21 @@ describe('makeReagents', () => {
     expect(() => set.makeReagents([Broken])).toThrow(/^Cannot make Broken: boom$/);
   });
 
+  test('can be called again after a failure', async () => {
+    let broken = true;
+    @Reagent({ port: 0 })
+    class Shaky {
+      constructor() {
+        if (broken) throw new Error('boom');
+      }
+      @OnData() echo() {}
+    }
+    const set = await make([]);
+    expect(() => set.makeReagents([Shaky])).toThrow('boom');
+    broken = false;
+    expect(set.makeReagents([Shaky])[0]).toBeInstanceOf(Shaky);
+  });
+
   test('lets providers ask for a reagent later', async () => {
     @injectable()
     class Lazy {
@@ -576,6 +610,14 @@ describe('dispose', () => {
     expect(disposed).toEqual(['Server', 'Service', 'Helper', 'Database', 'Factory']);
   });
 
+  test('disposes what was resolved afterwards', async () => {
+    disposed.length = 0;
+    const set = await make([Database]);
+    set.container.resolve(Helper);
+    await set.dispose();
+    expect(disposed).toEqual(['Helper', 'Database']);
+  });
+
   test('disposes each once, however many names it has and however often it is called', async () => {
     disposed.length = 0;
     const set = await make([
@@ -591,14 +633,17 @@ describe('dispose', () => {
   test('leaves alone what was made elsewhere, and what is no disposal', async () => {
     const events: string[] = [];
     const value = { dispose: () => events.push('value') };
+    const parent = globalContainer.createChildContainer();
+    parent.registerInstance('above', { dispose: () => events.push('above') });
     const set = await make(
       [
+        { token: 'another name', useExisting: 'above' },
         { token: 'value', useValue: value },
         { token: 'alias', useExisting: 'value' },
         { token: 'factory', useFactory: (c) => c.resolve('value') },
         { token: 'other', useFactory: () => ({ dispose: (_what: string) => events.push('wants a parameter') }) },
       ],
-      { values: [['given', value]] },
+      { parent, values: [['given', value]] },
     );
     await set.dispose();
     expect(events).toEqual([]);

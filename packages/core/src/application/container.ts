@@ -160,7 +160,6 @@ class Providers implements ProviderSet, SingletonStore {
 
   /** Makes it, as far as that goes without waiting. */
   #start(cell: Cell): void {
-    if (this.#making.length === 0) this.#failure = undefined;
     cell.state = 'making';
     this.#making.push(cell);
     try {

@@ -88,6 +88,7 @@ describe('what can be injected', () => {
       }
     }
     expect(problems([{ token: Needy, useClass: Double }])).toEqual([]);
+    expect(globalContainer.resolve(Double).url).toBe('x');
   });
 
   test('connections in a reagent, and in what only reagents ask for', () => {
@@ -280,6 +281,24 @@ describe('what lives as long as the application', () => {
       @OnData() echo() {}
     }
     expect(problems([], [Session])).toEqual([expect.stringMatching(/^Alone: parameter 1 .* asks for a Listener/)]);
+  });
+
+  test('is told of a connection that something else may have', () => {
+    @singleton()
+    class Alone {
+      constructor(readonly inner: PerConnection) {}
+    }
+    @Reagent({ port: 0, scope: 'connection' })
+    class Session {
+      constructor(
+        readonly inner: PerConnection,
+        readonly alone: Alone,
+      ) {}
+      @OnData() echo() {}
+    }
+    expect(problems([], [Session])).toEqual([
+      expect.stringMatching(/^Alone: parameter 1 of the constructor of Alone -> PerConnection asks for a Connection/),
+    ]);
   });
 
   test('cannot ask for a reagent, which is made later', () => {

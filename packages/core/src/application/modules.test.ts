@@ -66,6 +66,15 @@ describe('readModules', () => {
     expect(contents).toMatchObject({ providers: [{ token: Store }], reagents: [Echo], problems: [] });
   });
 
+  test('a module that is imported again does not take back what was replaced since, nor repeat its problems', () => {
+    const shared = module('Shared', { providers: [{ token: 'url', useValue: 'shared' }, undefined as never] });
+    const left = module('Left', { imports: [shared], providers: [{ token: 'url', useValue: 'left' }] });
+    const right = module('Right', { imports: [shared] });
+    const contents = readModules(module('Root', { imports: [left, right] }));
+    expect(contents.providers).toMatchObject([{ token: 'url', module: 'Left' }]);
+    expect(contents.problems).toHaveLength(1);
+  });
+
   test("the importing module's provider of a token takes the place of the imported one's", () => {
     const inner = module('Inner', { providers: [{ token: 'url', useValue: 'real' }, Store] });
     const root = module('Root', { imports: [inner], providers: [Users, { token: 'url', useValue: 'other' }] });

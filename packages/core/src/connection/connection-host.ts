@@ -2,6 +2,7 @@ import type { Codec } from '../codec/codec.js';
 import type { Listener } from '../listener/listener.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Counters } from '../telemetry/statistics.js';
+import type { CloseReason } from './connection.js';
 import type { Deadlines } from './deadlines.js';
 import type { SocketConnection } from './socket-connection.js';
 
@@ -23,6 +24,8 @@ export interface ConnectionHost {
   connectionStarted(connection: AnyConnection): void;
   /** The connection is not to count against `maxConnections` any more. */
   connectionExempt(connection: AnyConnection): void;
+  /** The socket has closed; hooks may still be running. Called once. */
+  connectionClosed(connection: AnyConnection, reason: CloseReason): void;
   /** The socket is closed and the last hook has finished. Called once, last. */
   connectionFinished(connection: AnyConnection): void;
 }

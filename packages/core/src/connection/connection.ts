@@ -92,8 +92,9 @@ export abstract class Connection<In = Buffer, Out = Outgoing<In>> implements Asy
    * Waits for the next message; `null` once the client has ended its side, or after a local `close()`. For pull-style handlers, and
    * inside any hook that is running.
    *
-   * @throws TimeoutError, UnexpectedEndError (the stream ended inside the bytes asked for), ConnectionClosedError (reset, timed out or
-   *   shut down), StateError (called in push style outside of a hook, or while another `recv` waits), and what the codec throws.
+   * @throws TimeoutError (`timeout`, or the connection's `timeouts.idle`), UnexpectedEndError (the stream ended inside the bytes asked
+   *   for), ConnectionClosedError (the connection was reset, or has failed), StateError (called in push style outside of a hook, or while
+   *   another `recv` waits), and what the codec throws.
    */
   abstract recv(options?: RecvOptions): Promise<In | null>;
   /** Waits for exactly `length` bytes, whatever the codec; `null` if the stream ends before the first of them. */
@@ -123,7 +124,11 @@ export abstract class Connection<In = Buffer, Out = Outgoing<In>> implements Asy
   /** `write`: sends what is queued, then our FIN; input goes on. `read`: drops all further input. `both`: `close()`. */
   abstract shutdown(how: 'read' | 'write' | 'both'): void;
 
-  /** Sends what is queued, then our FIN, and closes. Further input is dropped. Safe to call twice. */
+  /**
+   * Sends what is queued, then our FIN, and drops further input. Safe to call twice.
+   *
+   * The socket closes when the client has ended its side too, or a second later: to close it earlier could destroy what was sent last.
+   */
   abstract close(): void;
 
   /** Closes at once with a RST: what is queued is dropped. */

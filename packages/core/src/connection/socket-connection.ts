@@ -87,8 +87,6 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   #paused = false;
   /** Whether the socket is being read. */
   #reading = false;
-  /** Someone has asked for input: until then a passive connection is not read at all. */
-  #wanted = false;
   #inputDropped = false;
   #highWaterMark: number;
   /** When bytes were last received, as `performance.now()`; kept only where there is an idle limit. */
@@ -208,6 +206,11 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     return this.#phase === 'closing' || this.#isClosed;
   }
 
+  /** Whether it is ending in good order, but not all that was sent has been taken. */
+  get #isUndelivered(): boolean {
+    return !this.#outbound.finished && (this.#reason?.kind === 'client' || this.#reason?.kind === 'server');
+  }
+
   /** Begins the connection's life: `@OnConnection` of its owner, and so on. */
   start(owner: object, hooks: Hooks): void {
     passOn(this.#socket, this);
@@ -242,6 +245,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   }
 
   drained(): Promise<void> {
+    if (!this.#outbound.held) this.#outbound.flush();
     if (this.#outbound.waiting <= this.#highWaterMark) return Promise.resolve();
     return new Promise((resolve) => {
       this.#drainWaiters ??= [];
@@ -348,7 +352,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   sendExpired(): void {
     if (this.#isClosed) return;
     const error = new TimeoutError('send', this.#host.send.duration);
-    this.#reason ??= { kind: 'timeout', error };
+    if (this.#reason === undefined || this.#isUndelivered) this.#reason = { kind: 'timeout', error };
     this.#tell(error);
     resetSocket(this.#socket);
   }
@@ -399,8 +403,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
 
   socketClosed(): void {
     const error = this.#socketError;
-    const undelivered = !this.#outbound.finished && (this.#reason?.kind === 'client' || this.#reason?.kind === 'server');
-    if (error !== undefined && (this.#reason === undefined || undelivered)) this.#reason = { kind: 'reset', error };
+    if (error !== undefined && (this.#reason === undefined || this.#isUndelivered)) this.#reason = { kind: 'reset', error };
     this.#reason ??= { kind: this.#inbound.ended ? 'client' : 'server' };
     this.#phase = 'closed';
     const host = this.#host;
@@ -413,6 +416,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     this.#settleDrained();
     this.#releaseReader();
     this.#abort?.abort(this.#reason);
+    host.connectionClosed(self, this.#reason);
     this.#closed?.resolve(this.#reason);
     this.#markStarted();
     this.#pump();
@@ -450,6 +454,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     this.#outbound.held = false;
     this.#pumping = false;
     this.#outbound.flush();
+    if (this.#drainWaiters !== undefined) this.#settleDrained();
   }
 
   /** Does one thing; returns whether there may be more to do. */
@@ -549,7 +554,6 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
 
   #opened(): void {
     if (this.#phase === 'starting') this.#phase = 'open';
-    this.#wanted = true;
     this.#markStarted();
   }
 
@@ -741,10 +745,6 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   }
 
   #finish(): void {
-    const { counters } = this.#host;
-    counters.bytesIn += this.bytesRead;
-    counters.bytesOut += this.bytesWritten;
-    counters.closed[(this.#reason as CloseReason).kind]++;
     this.#environment = undefined;
     this.#host.connectionFinished(this as SocketConnection<unknown, unknown>);
   }
@@ -774,7 +774,6 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
         reject,
         timer: timeout === undefined ? undefined : setTimeout(() => this.#recvTimeout(timeout), timeout),
       };
-      this.#wanted = true;
       if (this.#attention) this.#pump();
       else this.#updateReading();
     });
@@ -853,7 +852,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   #shouldRead(): boolean {
     // What is dropped is read all the same: only so does the client's FIN come through.
     if (this.#inputDropped) return true;
-    if (this.#paused || !this.#wanted || this.#outbound.waiting > this.#highWaterMark) return false;
+    if (this.#paused || this.#outbound.waiting > this.#highWaterMark) return false;
     if (this.#reader !== undefined) return !this.#interrupting;
     // In push style, one chunk may wait while a hook runs; in pull style, as much as may wait to be sent.
     return this.#phase === 'open' ? this.#inbound.length === 0 : this.#inbound.length < this.#highWaterMark;

@@ -18,6 +18,8 @@ export class Arrival implements SocketHolder {
   /** Whether it counts against `maxConnections`. */
   counted = false;
   env: Environment | undefined;
+  /** As `@OnAccept` has set it, in bytes. */
+  highWaterMark: number | undefined;
 
   constructor(
     readonly socket: Socket,

@@ -19,9 +19,10 @@ export interface Owners {
 
 /** One instance for all connections. */
 export function singletonOwner(reagent: Constructor, instance: object): Owners {
+  const hooks = hooksOf(reagent);
   return {
-    hooks: hooksOf(reagent),
-    acceptor: instance,
+    hooks,
+    acceptor: hooks.acceptIsStatic ? reagent : instance,
     own: () => instance,
     disown: () => undefined,
   };

@@ -11,6 +11,8 @@ export class SocketIncoming extends Incoming {
   readonly #parent: Environment;
   #environment: Environment | undefined;
   #rejected = false;
+  /** What the connection is to be given once there is one. */
+  options: SocketOptions = {};
 
   constructor(socket: Socket, parent: Environment) {
     super();
@@ -45,6 +47,7 @@ export class SocketIncoming extends Incoming {
   }
 
   setOptions(options: SocketOptions): void {
+    this.options = { ...this.options, ...options };
     applySocketOptions(this.#socket, options);
   }
 }

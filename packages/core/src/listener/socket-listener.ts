@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { bytes } from '../codec/bytes.js';
 import type { Codec } from '../codec/codec.js';
-import type { Connection } from '../connection/connection.js';
+import type { CloseReason, Connection } from '../connection/connection.js';
 import type { ConnectionHost } from '../connection/connection-host.js';
 import { Deadlines } from '../connection/deadlines.js';
 import { type Environment, rootEnvironment } from '../connection/environment.js';
@@ -25,8 +25,8 @@ import { SocketIncoming } from './socket-incoming.js';
 
 type AnyConnection = SocketConnection<unknown, unknown>;
 
-/** How long a client may take to answer our FIN with its own, in milliseconds. */
-const LINGER = 2_000;
+/** How long a client may take to answer our FIN with its own, in milliseconds; it keeps its place meanwhile. */
+const LINGER = 1_000;
 
 /** How long hooks may still run after `stop` has reset their connections, in milliseconds. */
 const LAST_HOOKS = 1_000;
@@ -431,6 +431,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     } else {
       this.#forget(arrival);
       arrival.env = incoming.environment;
+      arrival.highWaterMark = incoming.options.highWaterMark;
       this.#connect(arrival);
     }
   }
@@ -472,6 +473,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       connection.abandon(error instanceof Error ? error : new Error(String(error)));
       return;
     }
+    if (arrival.highWaterMark !== undefined) connection.setOptions({ highWaterMark: arrival.highWaterMark });
     this.#connections.add(connection);
     connection.start(owner, this.#owners.hooks);
   }
@@ -486,8 +488,14 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.#admission.exempt(connection.admission as Arrival);
   }
 
-  connectionFinished(connection: AnyConnection): void {
+  connectionClosed(connection: AnyConnection, reason: CloseReason): void {
     this.#connections.delete(connection);
+    this.counters.bytesIn += connection.bytesRead;
+    this.counters.bytesOut += connection.bytesWritten;
+    this.counters.closed[reason.kind]++;
+  }
+
+  connectionFinished(connection: AnyConnection): void {
     this.#owners.disown(connection)?.catch((error: unknown) => {
       this.logger.error({ listener: this.name, connection: connection.id, err: error }, 'dispose() failed');
     });
@@ -495,8 +503,9 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   #gone(arrival: Arrival): void {
-    this.#admission.leave(arrival);
     if (this.#open > 0) this.#open--;
+    // Lets the next one in, so it comes after the count.
+    this.#admission.leave(arrival);
     this.#notifyWatchers();
   }
 

@@ -18,7 +18,7 @@ export interface BindTarget {
 /** How an address is written for people. */
 export function describeTarget({ port, path, fd, host }: BindTarget): string {
   if (path !== undefined) return path;
-  if (fd !== undefined) return `descriptor ${fd}`;
+  if (fd !== undefined) return `fd ${fd}`;
   if (host === undefined) return `port ${port} on all interfaces`;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

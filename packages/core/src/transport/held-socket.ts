@@ -57,9 +57,20 @@ export function readOn(socket: Socket): void {
   socket._read(0);
 }
 
-/** Closes at once: with a RST where there is one, which a Unix socket has not. */
+/** What `net.Socket.resetAndDestroy` works with. */
+interface ResettableSocket {
+  readonly _handle?: { readonly reset?: unknown } | null;
+  resetAndClosing?: boolean;
+}
+
+/**
+ * Closes at once, whatever waits to be sent: with a RST, unless our FIN is out already, or it is a Unix socket, which has none.
+ *
+ * `resetAndDestroy()` would first wait for the client to take what was written, and one that never reads never does.
+ */
 export function resetSocket(socket: Socket): void {
   if (socket.destroyed) return;
-  if (socket.remoteFamily !== undefined) socket.resetAndDestroy();
-  else socket.destroy();
+  const resettable = socket as ResettableSocket;
+  if (!socket.writableEnded && typeof resettable._handle?.reset === 'function') resettable.resetAndClosing = true;
+  socket.destroy();
 }
