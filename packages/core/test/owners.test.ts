@@ -140,9 +140,12 @@ describe('handOver', () => {
   });
 
   it('to a pull-style owner lets it read, and closes when it returns', async () => {
+    const entered = new Mailbox<string>();
+
     class Reader {
       @OnConnection()
       async read(conn: Connection) {
+        entered.put('reader');
         const line = await conn.recv({ until: '\n' });
         conn.send(`read ${line}`);
       }
@@ -159,7 +162,7 @@ describe('handOver', () => {
     await using app = await createTestApp(First).start();
     const client = await app.connect(First);
     await client.send('go');
-    await nextTurn();
+    await entered.take();
     await client.send('one\n');
     await client.receive('read one');
     expect(await client.closed()).toBe('end');

@@ -1,6 +1,5 @@
 // Reagents without @OnData: the handler owns the connection and reads when it wants.
 
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   type CloseReason,
   type Connection,
@@ -18,7 +17,7 @@ import { createTestApp, type TestApp, type TestClient } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
 import { Gate } from './support/gate.js';
 import { Mailbox } from './support/mailbox.js';
-import { settled } from './support/until.js';
+import { settled, until } from './support/until.js';
 
 /** Starts a pull-style reagent around one handler; `outcome` gets what it returns or throws, `closed` why it closed. */
 async function pulling(handle: (conn: Connection) => unknown): Promise<{
@@ -49,6 +48,12 @@ async function pulling(handle: (conn: Connection) => unknown): Promise<{
 
   const app = await createTestApp(Pull).start();
   return { app, client: await app.connect(Pull), outcome, closed };
+}
+
+/** Waits until the server has read so many bytes of its only connection: what is sent then comes in a chunk of its own. */
+function read(app: TestApp, bytes: number): Promise<void> {
+  const [conn] = app.application.listeners.flatMap((listener) => [...listener.connections]);
+  return until(() => conn?.bytesRead === bytes);
 }
 
 describe('a pull-style handler', () => {
@@ -291,9 +296,9 @@ describe('recv({ until })', () => {
     });
     await using _ = app;
     await client.send('one\r\ntw');
-    await nextTurn();
+    await read(app, 7);
     await client.send('o\r');
-    await nextTurn();
+    await read(app, 9);
     await client.send('\nrest');
     expect(await outcome.take()).toEqual(['one', 'two', 'rest']);
   });
@@ -401,10 +406,13 @@ describe('recv() in a push-style reagent', () => {
   });
 
   it('serves OnData, to read the rest of a message', async () => {
+    const entered = new Mailbox<string>();
+
     @Reagent({ port: 0 })
     class Records {
       @OnData()
       async record(conn: Connection, head: Buffer) {
+        entered.put('data');
         const body = await conn.recv(head[0] ?? 0);
         conn.send(`[${body}]`);
       }
@@ -413,8 +421,10 @@ describe('recv() in a push-style reagent', () => {
     await using app = await createTestApp(Records).start();
     const client = await app.connect(Records);
     await client.send(Buffer.from([5]));
-    await nextTurn();
-    await client.send('hello');
+    await entered.take();
+    await client.send('hel');
+    await read(app, 4);
+    await client.send('lo');
     await client.receive('[hello]');
   });
 
