@@ -6,18 +6,18 @@ export {
   container,
   type DependencyContainer,
   delay,
-  inject,
-  injectable,
-  injectAll,
   type InjectionToken,
+  inject,
+  injectAll,
+  injectable,
   Lifecycle,
   scoped,
 } from 'tsyringe';
 export { Application } from './application/application.js';
 export { type BootstrapOptions, bootstrap, start } from './application/bootstrap.js';
 export type { DescriptorOverrides } from './application/descriptors.js';
-export { bytes } from './codec/bytes.js';
 export type { ByteQueue } from './codec/byte-queue.js';
+export { bytes } from './codec/bytes.js';
 export type { ByteSink, Codec, Decoder } from './codec/codec.js';
 export {
   type CloseKind,
@@ -42,7 +42,13 @@ export type {
   TimeoutHook,
 } from './decorators/hooks.js';
 export type { Constructor } from './decorators/metadata.js';
-export { type DynamicModule, Module, type ModuleDefinition, type ModuleImport, type Provider } from './decorators/module.js';
+export {
+  type DynamicModule,
+  Module,
+  type ModuleDefinition,
+  type ModuleImport,
+  type Provider,
+} from './decorators/module.js';
 export { OnAccept } from './decorators/on-accept.js';
 export { OnClose } from './decorators/on-close.js';
 export { OnConnection } from './decorators/on-connection.js';
@@ -70,6 +76,6 @@ export {
 } from './errors.js';
 export { Incoming } from './listener/incoming.js';
 export { Listener, type ListenerStatus, type StopOptions, type WaitOptions } from './listener/listener.js';
-export { Logger, type LogLevel, silentLogger, type StderrLoggerOptions, stderrLogger } from './telemetry/logger.js';
+export { Logger, type LogLevel, type StderrLoggerOptions, silentLogger, stderrLogger } from './telemetry/logger.js';
 export type { ApplicationStatistics, ListenerStatistics, RejectReason } from './telemetry/statistics.js';
 export type { Endpoint } from './transport/endpoint.js';

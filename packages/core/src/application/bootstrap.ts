@@ -1,4 +1,4 @@
-import { container as globalContainer, type DependencyContainer, type InjectionToken } from 'tsyringe';
+import { type DependencyContainer, container as globalContainer, type InjectionToken } from 'tsyringe';
 import { type Constructor, nameOf } from '../decorators/metadata.js';
 import { Module, type ModuleImport } from '../decorators/module.js';
 import { reagentOf } from '../decorators/reagent.js';
@@ -91,11 +91,17 @@ export function start(
   return bootstrap(StartModule, { ...options, overrides: () => descriptor });
 }
 
-const knownOptions: readonly string[] = ['logger', 'overrides', 'signals', 'container'] satisfies (keyof BootstrapOptions)[];
+const knownOptions: readonly string[] = [
+  'logger',
+  'overrides',
+  'signals',
+  'container',
+] satisfies (keyof BootstrapOptions)[];
 
 function requireKnown(options: BootstrapOptions): void {
   const unknown = Object.keys(options).filter((key) => !knownOptions.includes(key));
-  if (unknown.length > 0) throw new StateError(`bootstrap has no option ${unknown.join(', ')}; it has ${knownOptions.join(', ')}`);
+  if (unknown.length > 0)
+    throw new StateError(`bootstrap has no option ${unknown.join(', ')}; it has ${knownOptions.join(', ')}`);
 }
 
 function refuse(problems: ConfigurationError['problems']): void {

@@ -81,7 +81,8 @@ function describe(
   known.push(name);
   const over = typeof overrides === 'function' ? overrides(name, own) : overrides[name];
   const checked = checkDescriptor(className, over === undefined ? own : mergeDescriptors(own, over));
-  const scope = 'descriptor' in checked ? checked.descriptor.scope : own?.scope === 'connection' ? 'connection' : 'singleton';
+  const scope =
+    'descriptor' in checked ? checked.descriptor.scope : own?.scope === 'connection' ? 'connection' : 'singleton';
   const problems = hookProblems(reagent, scope).map((message) => ({ where: className, path: '', message }));
   if ('problems' in checked) return { problems: [...checked.problems, ...problems] };
   return problems.length > 0 ? { problems } : checked;

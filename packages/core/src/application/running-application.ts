@@ -47,7 +47,9 @@ export class RunningApplication extends Application {
     if (found !== undefined) return found;
     const asked = typeof nameOrClass === 'string' ? `named ${nameOrClass}` : `of ${nameOf(nameOrClass)}`;
     const names = this.listeners.map(({ name }) => name);
-    throw new StateError(`there is no listener ${asked}; there ${names.length === 0 ? 'is none' : `are ${names.join(', ')}`}`);
+    throw new StateError(
+      `there is no listener ${asked}; there ${names.length === 0 ? 'is none' : `are ${names.join(', ')}`}`,
+    );
   }
 
   resolve<T>(token: InjectionToken<T>): T {
@@ -72,7 +74,9 @@ export class RunningApplication extends Application {
       const message = 'a listener of that name is running already; give this one another name';
       throw new ConfigurationError([{ where: descriptor.name, path: 'name', message }]);
     }
-    const singletons = described.filter(({ descriptor }) => descriptor.scope === 'singleton').map(({ reagent }) => reagent);
+    const singletons = described
+      .filter(({ descriptor }) => descriptor.scope === 'singleton')
+      .map(({ reagent }) => reagent);
     const instances = this.#providers.makeReagents(singletons);
     const listeners = described.map((item) => this.#listen(item, instances[singletons.indexOf(item.reagent)]));
     const bound = this.#pool.bind(listeners);
@@ -89,7 +93,8 @@ export class RunningApplication extends Application {
 
   #listen({ reagent, descriptor }: DescribedReagent, instance: object | undefined): SocketListener {
     const { container } = this.#providers;
-    const owners: Owners = instance === undefined ? connectionOwners(reagent, container) : singletonOwner(reagent, instance);
+    const owners: Owners =
+      instance === undefined ? connectionOwners(reagent, container) : singletonOwner(reagent, instance);
     const listener = new SocketListener(descriptor, owners, this.logger);
     this.#reagents.set(listener, reagent);
     return listener;

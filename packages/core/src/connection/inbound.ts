@@ -1,20 +1,7 @@
 import { ByteQueue } from '../codec/byte-queue.js';
 import type { Codec, Decoder } from '../codec/codec.js';
 import { FrameTooLongError, UnexpectedEndError } from '../errors.js';
-
-/** What a reader asks for: the codec's next message, or bytes whatever the codec. */
-export type ReadRequest =
-  | { readonly kind: 'message' }
-  | { readonly kind: 'length'; readonly length: number }
-  | {
-      readonly kind: 'until';
-      readonly delimiter: Uint8Array;
-      readonly maxLength: number;
-      /** Bytes at the front known not to begin a delimiter, so that a byte is looked at once however slowly they come. */
-      scanned: number;
-    };
-
-export const nextMessage: ReadRequest = { kind: 'message' };
+import type { ReadRequest } from './read-request.js';
 
 /** What a connection has received and nobody has taken yet, and how it is cut into messages. */
 export class Inbound<In> {
@@ -91,7 +78,8 @@ export class Inbound<In> {
   #readUntil(request: ReadRequest & { kind: 'until' }): Buffer | undefined {
     const { delimiter, maxLength } = request;
     const found = this.#bytes.indexOf(delimiter, request.scanned);
-    if (found > maxLength || (found === -1 && this.#bytes.length >= maxLength + delimiter.length)) throw new FrameTooLongError(maxLength);
+    if (found > maxLength || (found === -1 && this.#bytes.length >= maxLength + delimiter.length))
+      throw new FrameTooLongError(maxLength);
     if (found === -1) {
       if (this.ended) throw new UnexpectedEndError(this.#bytes.length);
       request.scanned = Math.max(0, this.#bytes.length - delimiter.length + 1);

@@ -178,7 +178,10 @@ export class Outbound implements ByteSink {
       this.#give(only);
       return;
     }
-    const chunks = joined.map((chunk) => ({ chunk, encoding: (typeof chunk === 'string' ? 'utf8' : 'buffer') as BufferEncoding }));
+    const chunks = joined.map((chunk) => ({
+      chunk,
+      encoding: (typeof chunk === 'string' ? 'utf8' : 'buffer') as BufferEncoding,
+    }));
     this.#socket._writev?.(chunks, this.#written);
   }
 

@@ -7,6 +7,7 @@ import { ConnectionClosedError, StateError, TimeoutError } from '../errors.js';
 import type { Listener } from '../listener/listener.js';
 import { type Endpoint, localOf, remoteOf } from '../transport/endpoint.js';
 import { passOn, readOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
+import { asError } from './as-error.js';
 import {
   type CloseKind,
   type CloseReason,
@@ -17,17 +18,16 @@ import {
   type SocketOptions,
 } from './connection.js';
 import type { ConnectionHost } from './connection-host.js';
+import { Ending } from './ending.js';
 import { childEnvironment, type Environment } from './environment.js';
-import { Inbound, nextMessage, type ReadRequest } from './inbound.js';
+import { type HookObserver, HookRunner, type RunningHook } from './hook-runner.js';
+import { Inbound } from './inbound.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
-import { isPromise } from './promise-like.js';
+import { nextMessage, type ReadRequest, readRequest } from './read-request.js';
 import { applySocketOptions } from './socket-options.js';
 
-/** Default of `recv({ until, maxLength })`, in bytes. */
-const UNTIL_MAX_LENGTH = 65_536;
-
 /**
- * - `starting`: `@OnConnection` has not finished, or the handler is a pull-style one: the connection is passive.
+ * - `starting`: `@OnConnection` has not finished, or the handler is a pull-style one: what comes waits for `recv`.
  * - `open`: data goes to `@OnData`.
  * - `failing`: an error waits for `@OnError`; input is dropped.
  * - `closing`: our FIN is on its way behind what was queued; input is dropped.
@@ -35,8 +35,6 @@ const UNTIL_MAX_LENGTH = 65_536;
  * - `finished`: `@OnClose` has been called, nothing follows.
  */
 type Phase = 'starting' | 'open' | 'failing' | 'closing' | 'closed' | 'finished';
-
-type RunningHook = 'connection' | 'data' | 'timeout' | 'shutdown' | 'error' | 'close';
 
 /** A `recv` that waits for bytes. */
 interface Reader {
@@ -46,42 +44,41 @@ interface Reader {
   readonly timer: NodeJS.Timeout | undefined;
 }
 
+type AnyConnection = SocketConnection<unknown, unknown>;
+
 let lastId = 0;
 
 /**
  * A connection over a socket.
  *
- * All that happens to it is noted in its fields, and `#pump` decides what to do about it: it alone calls hooks, so they never run at
- * the same time. While a handler waits in `recv`, only the hooks for a timeout, an error and a shutdown may run, and the handler goes
- * on after them.
+ * All that happens to it is noted in its fields, and `#pump` decides what to do about it: it alone has hooks called.
  */
-export class SocketConnection<In, Out> extends Connection<In, Out> implements SocketHolder, OutboundOwner {
+export class SocketConnection<In, Out>
+  extends Connection<In, Out>
+  implements SocketHolder, OutboundOwner, HookObserver
+{
   readonly id = ++lastId;
   readonly #host: ConnectionHost;
   readonly #socket: Socket;
   readonly #inbound: Inbound<In>;
   readonly #outbound: Outbound;
+  readonly #runner: HookRunner;
   #codec: Codec<In, Out>;
-  #owner: object | undefined;
-  #hooks: Hooks | undefined;
+  /** Whether the codec gives chunks as they come. */
+  #direct: boolean;
   #phase: Phase = 'starting';
-  #running: RunningHook | undefined;
-  /** A hook is running while the handler waits in `recv`. */
-  #interrupting = false;
   #pumping = false;
   #reader: Reader | undefined;
+  /** Whether anything of what follows waits to be looked at. */
+  #attention = false;
   /** What `handOver` was called with, until its turn comes. */
   #nextOwner: object | undefined;
   #timedOut = false;
   #shutdownAsked = false;
-  #stopping = false;
-  /** Whether something other than data is to be looked at. */
-  #attention = false;
-  /** Whether chunks are messages as they come. */
-  #direct: boolean;
   /** An error that `@OnError` has not been told of yet. */
   #error: Error | undefined;
   #started = false;
+  #stopping = false;
   #reason: CloseReason | undefined;
   #socketError: Error | undefined;
   #paused = false;
@@ -89,17 +86,15 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   #reading = false;
   #inputDropped = false;
   #highWaterMark: number;
-  /** When bytes were last received, as `performance.now()`; kept only where there is an idle limit. */
-  #lastReceived = 0;
+  /** When the client was last heard, or waited for us, as `performance.now()`; kept only where there is an idle limit. */
+  #lastActive = 0;
+  /** When the kernel last took bytes that had to wait, as `performance.now()`. */
   #lastSent = 0;
   #environment: Environment | undefined;
   #remote: Endpoint | undefined;
   #local: Endpoint | undefined;
-  #abort: AbortController | undefined;
-  #closed: { readonly promise: Promise<CloseReason>; readonly resolve: (reason: CloseReason) => void } | undefined;
+  #ending: Ending | undefined;
   #drainWaiters: (() => void)[] | undefined;
-  #fulfilled: ((value: unknown) => void) | undefined;
-  #rejected: ((error: unknown) => void) | undefined;
 
   constructor(
     host: ConnectionHost,
@@ -117,6 +112,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     this.#highWaterMark = host.highWaterMark;
     this.#inbound = new Inbound(this.#codec);
     this.#outbound = new Outbound(socket, this);
+    this.#runner = new HookRunner(this, this);
   }
 
   get listener(): Listener {
@@ -154,37 +150,20 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     return this.#socket.bytesWritten;
   }
 
-  get lastReceived(): number {
-    return this.#lastReceived;
+  get lastActive(): number {
+    return this.#lastActive;
   }
 
   get lastSent(): number {
     return this.#lastSent;
   }
 
-  /** Why it ended, or is ending. */
-  get reason(): CloseReason | undefined {
-    return this.#reason;
-  }
-
   get signal(): AbortSignal {
-    if (this.#abort === undefined) {
-      this.#abort = new AbortController();
-      if (this.#isClosed) this.#abort.abort(this.#reason);
-    }
-    return this.#abort.signal;
+    return this.#endingToTell().signal;
   }
 
   get closed(): Promise<CloseReason> {
-    if (this.#closed === undefined) {
-      let resolve: (reason: CloseReason) => void = () => undefined;
-      const promise = new Promise<CloseReason>((settle) => {
-        resolve = settle;
-      });
-      this.#closed = { promise, resolve };
-      if (this.#isClosed && this.#reason !== undefined) resolve(this.#reason);
-    }
-    return this.#closed.promise;
+    return this.#endingToTell().closed;
   }
 
   get codec(): Codec<In, Out> {
@@ -211,13 +190,25 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     return !this.#outbound.finished && (this.#reason?.kind === 'client' || this.#reason?.kind === 'server');
   }
 
+  get #self(): AnyConnection {
+    return this as AnyConnection;
+  }
+
+  #endingToTell(): Ending {
+    if (this.#ending === undefined) {
+      this.#ending = new Ending();
+      if (this.#isClosed && this.#reason !== undefined) this.#ending.tell(this.#reason);
+    }
+    return this.#ending;
+  }
+
+  // What the listener calls.
+
   /** Begins the connection's life: `@OnConnection` of its owner, and so on. */
   start(owner: object, hooks: Hooks): void {
     passOn(this.#socket, this);
-    this.#lastReceived = this.#host.idle === undefined ? 0 : performance.now();
-    this.#host.idle?.add(this as SocketConnection<unknown, unknown>);
-    this.#owner = owner;
-    this.#hooks = hooks;
+    this.#touch();
+    this.#host.idle?.add(this.#self);
     this.#pumping = true;
     this.#outbound.held = true;
     this.#enter(owner, hooks);
@@ -228,12 +219,50 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   /** Ends a connection whose owner could not be made: no hook of it is called. */
   abandon(error: Error): void {
     this.#reason = { kind: 'error', error };
-    this.#report(error, 'the handler of a connection could not be made');
+    this.#host.logger.error(this.#fields(error), 'the handler of a connection could not be made');
     passOn(this.#socket, this);
     resetSocket(this.#socket);
   }
 
-  // What the hooks and the handler call.
+  /** The listener stops: tells `@OnShutdown`. */
+  stop(): void {
+    if (this.#stopping || this.#isEnding) return;
+    this.#stopping = true;
+    this.#shutdownAsked = true;
+    this.#attention = true;
+    this.#pump();
+  }
+
+  /** The time to stop in is over. */
+  cutOff(): void {
+    this.#resetBecause({ kind: 'shutdown' });
+  }
+
+  idleExpired(): void {
+    if (this.#isEnding || this.#phase === 'failing') return;
+    if (this.#runner.running !== undefined && this.#reader === undefined) {
+      // It is the server who is busy, and the client who waits.
+      this.#keep();
+      return;
+    }
+    this.#timedOut = true;
+    this.#attention = true;
+    this.#pump();
+  }
+
+  sendExpired(): void {
+    if (this.#isClosed) return;
+    const error = new TimeoutError('send', this.#host.send.duration);
+    if (this.#reason === undefined || this.#isUndelivered) this.#reason = { kind: 'timeout', error };
+    this.#tell(error);
+    resetSocket(this.#socket);
+  }
+
+  lingerExpired(): void {
+    this.#socket.destroy();
+  }
+
+  // What the owner calls.
 
   /** Hot path. */
   send(message: Out): boolean {
@@ -257,11 +286,12 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   recv(length: number): Promise<Buffer | null>;
   recv(options: RecvLengthOptions | RecvUntilOptions): Promise<Buffer | null>;
   recv(wanted?: number | RecvOptions | RecvLengthOptions | RecvUntilOptions): Promise<In | Buffer | null> {
-    if (wanted === undefined) return this.#receive(nextMessage, undefined, asIs<In>);
-    if (typeof wanted === 'number') return this.#receive(lengthRequest(wanted), undefined, asIs<Buffer>);
-    if ('length' in wanted) return this.#receive(lengthRequest(wanted.length), wanted.timeout, asIs<Buffer>);
-    if ('until' in wanted) return this.#receive(untilRequest(wanted), wanted.timeout, asIs<Buffer>);
-    return this.#receive(nextMessage, wanted.timeout, asIs<In>);
+    const timeout = typeof wanted === 'object' ? wanted.timeout : undefined;
+    try {
+      return this.#receive(readRequest(wanted), timeout, asIs<In | Buffer>);
+    } catch (error) {
+      return Promise.reject(asError(error));
+    }
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<In> {
@@ -296,7 +326,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   }
 
   exempt(): void {
-    this.#host.connectionExempt(this as SocketConnection<unknown, unknown>);
+    this.#host.connectionExempt(this.#self);
   }
 
   setOptions(options: SocketOptions): void {
@@ -326,48 +356,13 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     this.#resetBecause({ kind: this.#stopping ? 'shutdown' : 'server' });
   }
 
-  // What the listener calls.
-
-  /** The listener stops: tells `@OnShutdown`. */
-  stop(): void {
-    if (this.#stopping || this.#isEnding) return;
-    this.#stopping = true;
-    this.#shutdownAsked = true;
-    this.#attention = true;
-    this.#pump();
-  }
-
-  /** The time to stop in is over. */
-  cutOff(): void {
-    this.#resetBecause({ kind: 'shutdown' });
-  }
-
-  idleExpired(): void {
-    if (this.#isEnding || this.#phase === 'failing') return;
-    this.#timedOut = true;
-    this.#attention = true;
-    this.#pump();
-  }
-
-  sendExpired(): void {
-    if (this.#isClosed) return;
-    const error = new TimeoutError('send', this.#host.send.duration);
-    if (this.#reason === undefined || this.#isUndelivered) this.#reason = { kind: 'timeout', error };
-    this.#tell(error);
-    resetSocket(this.#socket);
-  }
-
-  lingerExpired(): void {
-    this.#socket.destroy();
-  }
-
-  // What the socket calls.
+  // What the socket tells.
 
   /** Hot path. */
   socketReceived(chunk: Buffer): boolean {
-    if (this.#host.idle !== undefined) this.#lastReceived = performance.now();
+    this.#touch();
     if (this.#inputDropped) return true;
-    if (this.#direct && this.#phase === 'open' && this.#running === undefined && this.#inbound.length === 0 && this.#isFree()) {
+    if (this.#direct && this.#inbound.length === 0 && this.#isFree()) {
       this.#receivedDirectly(chunk);
     } else {
       this.#inbound.push(chunk);
@@ -382,14 +377,9 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     this.#pumping = true;
     this.#outbound.held = true;
     this.#host.counters.messagesIn++;
-    this.#run('data', (this.#hooks as Hooks).data, chunk);
+    this.#runner.run('data', chunk);
     this.#unhold();
     if (this.#attention) this.#pump();
-  }
-
-  /** Whether nothing keeps the next message from `@OnData`. */
-  #isFree(): boolean {
-    return !this.#attention && !this.#paused && !this.#pumping && this.#outbound.waiting <= this.#highWaterMark;
   }
 
   socketEnded(): void {
@@ -403,39 +393,99 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
 
   socketClosed(): void {
     const error = this.#socketError;
-    if (error !== undefined && (this.#reason === undefined || this.#isUndelivered)) this.#reason = { kind: 'reset', error };
+    if (error !== undefined && (this.#reason === undefined || this.#isUndelivered)) {
+      this.#reason = { kind: 'reset', error };
+    }
     this.#reason ??= { kind: this.#inbound.ended ? 'client' : 'server' };
     this.#phase = 'closed';
     const host = this.#host;
-    const self = this as SocketConnection<unknown, unknown>;
-    host.idle?.delete(self);
-    host.send.delete(self);
-    host.linger.delete(self);
+    host.idle?.delete(this.#self);
+    host.send.delete(this.#self);
+    host.linger.delete(this.#self);
     this.#dropInput();
     this.#outbound.drop();
     this.#settleDrained();
     this.#releaseReader();
-    this.#abort?.abort(this.#reason);
-    host.connectionClosed(self, this.#reason);
-    this.#closed?.resolve(this.#reason);
+    host.connectionClosed(this.#self, this.#reason);
+    this.#ending?.tell(this.#reason);
     this.#markStarted();
     this.#pump();
   }
 
   outboundStalled(): void {
     this.#lastSent = performance.now();
-    this.#host.send.add(this as SocketConnection<unknown, unknown>);
+    this.#host.send.add(this.#self);
   }
 
   outboundMoved(): void {
     this.#lastSent = performance.now();
-    if (!this.#outbound.stalled) this.#host.send.delete(this as SocketConnection<unknown, unknown>);
+    if (!this.#outbound.stalled) this.#host.send.delete(this.#self);
     this.#settleDrained();
     this.#pump();
   }
 
   outboundEnded(): void {
     this.#linger();
+  }
+
+  // What the hooks come to.
+
+  hookReturned(hook: RunningHook, value: unknown): void {
+    switch (hook) {
+      case 'data':
+      case 'shutdown':
+        return;
+      case 'connection':
+        return this.#connectionReturned(value);
+      case 'timeout':
+        return value === 'keep' ? this.#keep() : this.#idleTimeout();
+      case 'error':
+        return this.#afterError();
+      case 'close':
+        return this.#finish();
+    }
+  }
+
+  #connectionReturned(value: unknown): void {
+    if (typeof value === 'object' && value !== null && !this.#isEnding) {
+      try {
+        requireHooks(value);
+      } catch (error) {
+        this.hookThrew('connection', asError(error));
+        return;
+      }
+      this.#nextOwner = value;
+      this.#attention = true;
+    }
+    if (this.#nextOwner !== undefined) return;
+    if (this.#runner.hooks?.data !== undefined) {
+      this.#opened();
+    } else {
+      this.#markStarted();
+      this.close();
+    }
+  }
+
+  hookThrew(hook: RunningHook, error: Error): void {
+    // What `recv` was rejected with because of the connection's own end is no error of the handler.
+    if (error instanceof ConnectionClosedError && error.reason === this.#reason) return;
+    if (error === this.#reason?.error) return;
+    this.#host.counters.handlerErrors++;
+    if (hook === 'close') {
+      this.#host.logger.error(this.#fields(error), '@OnClose failed');
+      this.#finish();
+    } else if (hook === 'error') {
+      this.#host.logger.error(this.#fields(error), '@OnError failed');
+      this.#afterError();
+    } else {
+      this.#fail(error);
+    }
+  }
+
+  hookSettled(): void {
+    // The time that a hook took is not the client's.
+    this.#touch();
+    this.#pump();
   }
 
   // One place decides what happens next.
@@ -459,34 +509,37 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
 
   /** Does one thing; returns whether there may be more to do. */
   #step(): boolean {
-    if (this.#running !== undefined) return this.#reader !== undefined && !this.#interrupting && this.#stepParked();
+    if (this.#runner.running !== undefined) {
+      return this.#reader !== undefined && !this.#runner.interrupting && this.#stepParked();
+    }
     if (this.#phase === 'open' && !this.#attention) return this.#stepData();
-    if (this.#error !== undefined) return this.#stepError();
+    if (this.#error !== undefined) return this.#stepError(this.#error);
     if (this.#phase === 'closed') return this.#stepClose();
     if (this.#isEnding || this.#phase === 'failing') return false;
     if (this.#nextOwner !== undefined) return this.#stepOwner(this.#nextOwner);
     if (this.#timedOut) return this.#stepTimeout();
     if (this.#shutdownAsked) return this.#stepShutdown();
     this.#attention = false;
-    return this.#phase === 'open' && this.#stepData();
+    return this.#phase === 'open';
   }
 
   /** The handler waits in `recv`: it gets what it waits for, unless a hook comes first. */
   #stepParked(): boolean {
-    if (this.#error !== undefined) return this.#stepError();
+    if (this.#error !== undefined) return this.#stepError(this.#error);
     if (this.#isEnding) return false;
     if (this.#timedOut) return this.#stepTimeout();
     if (this.#shutdownAsked) return this.#stepShutdown();
-    this.#attention = false;
+    // A new owner is looked at when the handler has ended.
+    this.#attention = this.#nextOwner !== undefined;
     this.#serveReader();
     return false;
   }
 
-  /** Hot path: the next message to `@OnData`. */
+  /** Hot path: messages to `@OnData`, until there is none or something else is to be looked at. */
   #stepData(): boolean {
-    if (this.#paused || this.#outbound.waiting > this.#highWaterMark) return false;
     const inbound = this.#inbound;
-    if (inbound.length > 0) {
+    const runner = this.#runner;
+    while (this.#mayDeliver()) {
       let message: In | undefined;
       try {
         message = inbound.next();
@@ -494,30 +547,43 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
         this.#fail(asError(error));
         return true;
       }
-      if (message !== undefined) {
-        this.#host.counters.messagesIn++;
-        this.#run('data', (this.#hooks as Hooks).data, message);
-        return true;
+      if (message === undefined) {
+        if (inbound.exhausted) this.#close('client');
+        return false;
       }
+      this.#host.counters.messagesIn++;
+      runner.run('data', message);
     }
-    if (inbound.exhausted) this.#close('client');
-    return false;
+    return this.#attention && runner.running === undefined;
   }
 
-  #stepError(): boolean {
-    const error = this.#error as Error;
+  /** Hot path: whether a message that is there may go to `@OnData` now. */
+  #mayDeliver(): boolean {
+    return (
+      this.#phase === 'open' &&
+      this.#runner.running === undefined &&
+      !this.#attention &&
+      !this.#paused &&
+      this.#outbound.waiting <= this.#highWaterMark
+    );
+  }
+
+  /** Hot path: whether a message that comes may go to `@OnData` at once. */
+  #isFree(): boolean {
+    return !this.#pumping && this.#mayDeliver();
+  }
+
+  #stepError(error: Error): boolean {
     this.#error = undefined;
-    const hook = this.#hooks?.error;
-    if (hook === undefined) this.#afterError();
-    else this.#run('error', hook, error);
+    if (this.#runner.hooks?.error === undefined) this.#afterError();
+    else this.#runner.run('error', error);
     return true;
   }
 
   #stepClose(): boolean {
     this.#phase = 'finished';
-    const hook = this.#hooks?.close;
-    if (hook === undefined || this.#owner === undefined) this.#finish();
-    else this.#run('close', hook, this.#reason);
+    if (this.#runner.hooks?.close === undefined) this.#finish();
+    else this.#runner.run('close', this.#reason);
     return false;
   }
 
@@ -529,27 +595,26 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
 
   #stepTimeout(): boolean {
     this.#timedOut = false;
-    const hook = this.#hooks?.timeout;
-    if (hook === undefined) this.#idleTimeout();
-    else this.#run('timeout', hook, undefined);
+    if (this.#runner.hooks?.timeout === undefined) this.#idleTimeout();
+    else this.#runner.run('timeout', undefined);
     return true;
   }
 
   #stepShutdown(): boolean {
     this.#shutdownAsked = false;
-    const hook = this.#hooks?.shutdown;
-    if (hook !== undefined) this.#run('shutdown', hook, undefined);
+    if (this.#runner.hooks?.shutdown !== undefined) this.#runner.run('shutdown', undefined);
     return true;
   }
 
+  // Starting.
+
   #enter(owner: object, hooks: Hooks): void {
-    this.#owner = owner;
-    this.#hooks = hooks;
+    this.#runner.own(owner, hooks);
     this.#phase = 'starting';
     if (hooks.connection === undefined) this.#opened();
-    else this.#run('connection', hooks.connection, undefined);
+    else this.#runner.run('connection', undefined);
     // A pull-style handler is on its own from here on.
-    if (hooks.data === undefined && this.#running !== undefined) this.#markStarted();
+    if (hooks.data === undefined && this.#runner.running !== undefined) this.#markStarted();
   }
 
   #opened(): void {
@@ -560,109 +625,10 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   #markStarted(): void {
     if (this.#started) return;
     this.#started = true;
-    this.#host.connectionStarted(this as SocketConnection<unknown, unknown>);
+    this.#host.connectionStarted(this.#self);
   }
 
-  /** Hot path: calls a hook, and waits for it if it returns a promise. */
-  #run(hook: RunningHook, method: ((this: object, ...args: never[]) => unknown) | undefined, argument: unknown): void {
-    const interrupts = this.#running !== undefined;
-    if (interrupts) this.#interrupting = true;
-    else this.#running = hook;
-    let result: unknown;
-    try {
-      result = (method as (this: object, conn: this, argument: unknown) => unknown).call(this.#owner as object, this, argument);
-    } catch (error) {
-      this.#leave(interrupts);
-      this.#threw(hook, asError(error));
-      return;
-    }
-    if (isPromise(result)) {
-      this.#await(result, hook, interrupts);
-      return;
-    }
-    this.#leave(interrupts);
-    this.#returned(hook, result);
-  }
-
-  #leave(interrupts: boolean): void {
-    if (interrupts) this.#interrupting = false;
-    else this.#running = undefined;
-  }
-
-  #await(result: PromiseLike<unknown>, hook: RunningHook, interrupts: boolean): void {
-    if (interrupts) {
-      result.then(
-        (value) => this.#settled(hook, true, value, undefined),
-        (error) => this.#settled(hook, true, undefined, asError(error)),
-      );
-      return;
-    }
-    // Made once a connection: one hook runs at a time, and `#running` says which.
-    this.#fulfilled ??= (value) => this.#settled(this.#running as RunningHook, false, value, undefined);
-    this.#rejected ??= (error) => this.#settled(this.#running as RunningHook, false, undefined, asError(error));
-    result.then(this.#fulfilled, this.#rejected);
-  }
-
-  #settled(hook: RunningHook, interrupts: boolean, value: unknown, error: Error | undefined): void {
-    this.#leave(interrupts);
-    if (error === undefined) this.#returned(hook, value);
-    else this.#threw(hook, error);
-    this.#pump();
-  }
-
-  /** A hook has finished. */
-  #returned(hook: RunningHook, value: unknown): void {
-    switch (hook) {
-      case 'data':
-      case 'shutdown':
-        return;
-      case 'connection':
-        return this.#connectionReturned(value);
-      case 'timeout':
-        if (value === 'keep') this.#keep();
-        else this.#idleTimeout();
-        return;
-      case 'error':
-        return this.#afterError();
-      case 'close':
-        return this.#finish();
-    }
-  }
-
-  #connectionReturned(value: unknown): void {
-    if (typeof value === 'object' && value !== null && !this.#isEnding) {
-      try {
-        requireHooks(value);
-      } catch (error) {
-        this.#threw('connection', asError(error));
-        return;
-      }
-      this.#nextOwner = value;
-      this.#attention = true;
-    }
-    if (this.#nextOwner !== undefined) return;
-    if (this.#hooks?.data !== undefined) {
-      this.#opened();
-    } else {
-      this.#markStarted();
-      this.close();
-    }
-  }
-
-  /** A hook has thrown or rejected. */
-  #threw(hook: RunningHook, error: Error): void {
-    // What `recv` was rejected with because of the connection's own end is no error of the handler.
-    if (error instanceof ConnectionClosedError && error.reason === this.#reason) return;
-    if (error === this.#reason?.error) return;
-    this.#host.counters.handlerErrors++;
-    if (hook === 'close' || hook === 'error') {
-      this.#report(error, `@On${hook === 'close' ? 'Close' : 'Error'} failed`);
-      if (hook === 'close') this.#finish();
-      else this.#afterError();
-      return;
-    }
-    this.#fail(error);
-  }
+  // Failing.
 
   /** Something went wrong with this connection: `@OnError` is told, then it closes. */
   #fail(error: Error): void {
@@ -671,19 +637,16 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     if (!this.#isEnding) this.#phase = 'failing';
     this.#tell(error);
     // A handler that is busy elsewhere may take long: the client is not to wait for it.
-    if (this.#running !== undefined && (this.#reader === undefined || this.#interrupting)) this.#end();
+    const isBusy = this.#runner.running !== undefined && (this.#reader === undefined || this.#runner.interrupting);
+    if (isBusy) this.#end();
   }
 
   #tell(error: Error): void {
     this.#error = error;
     this.#attention = true;
     if (error instanceof TimeoutError) this.#host.logger.info(this.#fields(error), 'connection timed out');
-    else this.#report(error, 'connection failed');
+    else this.#host.logger.error(this.#fields(error), 'connection failed');
     this.#pump();
-  }
-
-  #report(error: Error, message: string): void {
-    this.#host.logger.error(this.#fields(error), message);
   }
 
   #fields(error: Error): object {
@@ -696,13 +659,17 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   }
 
   #keep(): void {
-    this.#lastReceived = performance.now();
-    this.#host.idle?.add(this as SocketConnection<unknown, unknown>);
+    this.#touch();
+    this.#host.idle?.add(this.#self);
   }
 
   #idleTimeout(): void {
-    if (this.#isEnding) return;
-    this.#fail(new TimeoutError('idle', this.#host.idle?.duration ?? 0));
+    if (!this.#isEnding) this.#fail(new TimeoutError('idle', this.#host.idle?.duration ?? 0));
+  }
+
+  /** Starts the idle time anew. Hot path, and free where there is no idle limit. */
+  #touch(): void {
+    if (this.#host.idle !== undefined) this.#lastActive = performance.now();
   }
 
   // Ending.
@@ -731,14 +698,14 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
   #linger(): void {
     if (this.#phase !== 'closing' || !this.#outbound.finished || this.#inbound.ended) return;
     this.#lastSent = performance.now();
-    this.#host.linger.add(this as SocketConnection<unknown, unknown>);
+    this.#host.linger.add(this.#self);
   }
 
   #resetBecause(reason: CloseReason): void {
     if (this.#isClosed) return;
     this.#reason ??= reason;
+    this.#phase = 'closing';
     this.#outbound.drop();
-    if (this.#phase !== 'closing') this.#phase = 'closing';
     this.#dropInput();
     this.#releaseReader();
     resetSocket(this.#socket);
@@ -746,15 +713,17 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
 
   #finish(): void {
     this.#environment = undefined;
-    this.#host.connectionFinished(this as SocketConnection<unknown, unknown>);
+    this.#host.connectionFinished(this.#self);
   }
 
   // Reading.
 
   #receive<R>(request: ReadRequest, timeout: number | undefined, wrap: (value: unknown) => R): Promise<R> {
-    if (this.#running === undefined && !this.#isEnding) {
+    if (this.#runner.running === undefined && !this.#isEnding) {
       return Promise.reject(
-        new StateError('recv() was called in push style outside of a hook: data goes to @OnData; leave @OnData out to read with recv()'),
+        new StateError(
+          'recv() was called in push style outside of a hook: data goes to @OnData; leave @OnData out to read with recv()',
+        ),
       );
     }
     if (this.#reader !== undefined) {
@@ -774,6 +743,8 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
         reject,
         timer: timeout === undefined ? undefined : setTimeout(() => this.#recvTimeout(timeout), timeout),
       };
+      // The time until it asked was not the client's.
+      this.#touch();
       if (this.#attention) this.#pump();
       else this.#updateReading();
     });
@@ -786,7 +757,7 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
       if (reason !== undefined && !isOrderly(reason.kind)) throw new ConnectionClosedError(reason);
       return null;
     }
-    if (this.#interrupting || this.#outbound.waiting > this.#highWaterMark) return undefined;
+    if (this.#runner.interrupting || this.#outbound.waiting > this.#highWaterMark) return undefined;
     const value = this.#inbound.read(request);
     if (value === undefined) return undefined;
     if (value !== null && request.kind === 'message') this.#host.counters.messagesIn++;
@@ -849,11 +820,12 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
     readOn(this.#socket);
   }
 
+  /** Hot path. */
   #shouldRead(): boolean {
     // What is dropped is read all the same: only so does the client's FIN come through.
     if (this.#inputDropped) return true;
     if (this.#paused || this.#outbound.waiting > this.#highWaterMark) return false;
-    if (this.#reader !== undefined) return !this.#interrupting;
+    if (this.#reader !== undefined) return !this.#runner.interrupting;
     // In push style, one chunk may wait while a hook runs; in pull style, as much as may wait to be sent.
     return this.#phase === 'open' ? this.#inbound.length === 0 : this.#inbound.length < this.#highWaterMark;
   }
@@ -862,17 +834,6 @@ export class SocketConnection<In, Out> extends Connection<In, Out> implements So
 /** Whether a codec gives chunks as they come. */
 function isChunked(codec: object): boolean {
   return codec === bytes();
-}
-
-function lengthRequest(length: number): ReadRequest {
-  if (!Number.isSafeInteger(length) || length < 0) throw new RangeError(`recv() takes a whole number of bytes from 0 on, not ${length}`);
-  return { kind: 'length', length };
-}
-
-function untilRequest({ until, maxLength = UNTIL_MAX_LENGTH }: RecvUntilOptions): ReadRequest {
-  const delimiter = typeof until === 'string' ? Buffer.from(until) : until;
-  if (delimiter.length === 0) throw new RangeError('recv({ until }) takes a delimiter of at least one byte');
-  return { kind: 'until', delimiter, maxLength, scanned: 0 };
 }
 
 function asIs<T>(value: unknown): T | null {
@@ -886,10 +847,6 @@ function asResult<T>(value: unknown): IteratorResult<T> {
 /** Whether a reader sees the end of the stream rather than an error. */
 function isOrderly(kind: CloseKind): boolean {
   return kind === 'client' || kind === 'server' || kind === 'shutdown';
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(`something that is no Error was thrown: ${String(thrown)}`, { cause: thrown });
 }
 
 function requireHooks(owner: object): void {

@@ -5,7 +5,10 @@ import type { Arrival } from './arrival.js';
 import { Fifo } from './fifo.js';
 import { RateLimit } from './rate-limit.js';
 
-type AdmissionLimits = Pick<Descriptor, 'maxConnections' | 'maxConnectionsPerIp' | 'acceptRate' | 'maxWaiting' | 'timeouts'>;
+type AdmissionLimits = Pick<
+  Descriptor,
+  'maxConnections' | 'maxConnectionsPerIp' | 'acceptRate' | 'maxWaiting' | 'timeouts'
+>;
 
 /** What becomes of those who arrive. */
 export interface AdmissionDesk {

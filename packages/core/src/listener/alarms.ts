@@ -21,7 +21,10 @@ export class Alarms {
       const now = performance.now();
       if (now < (this.#quietUntil[index] ?? 0)) return;
       this.#quietUntil[index] = now + alarm.cooldown;
-      this.#logger.warn({ listener: this.#listener, connections, threshold: alarm.connections }, 'connections have reached an alarm');
+      this.#logger.warn(
+        { listener: this.#listener, connections, threshold: alarm.connections },
+        'connections have reached an alarm',
+      );
     });
   }
 }

@@ -85,9 +85,12 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.codec = descriptor.codec ?? bytes();
     const { options, timeouts } = descriptor;
     this.highWaterMark = options.highWaterMark;
-    const received = (connection: AnyConnection): number => connection.lastReceived;
+    const heard = (connection: AnyConnection): number => connection.lastActive;
     const sent = (connection: AnyConnection): number => connection.lastSent;
-    this.idle = timeouts.idle === Infinity ? undefined : new Deadlines(timeouts.idle, received, (connection) => connection.idleExpired());
+    this.idle =
+      timeouts.idle === Infinity
+        ? undefined
+        : new Deadlines(timeouts.idle, heard, (connection) => connection.idleExpired());
     this.send = new Deadlines(timeouts.send, sent, (connection) => connection.sendExpired());
     this.linger = new Deadlines(LINGER, sent, (connection) => connection.lingerExpired());
     this.#accepts = new Deadlines(
@@ -241,7 +244,9 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     await this.#binding.catch(() => undefined);
     if (this.#status !== 'listening') return;
     if (this.#descriptor.fd !== undefined) {
-      throw new StateError(`${this.name} listens on an inherited descriptor, which cannot be opened again: it can be stopped, not suspended`);
+      throw new StateError(
+        `${this.name} listens on an inherited descriptor, which cannot be opened again: it can be stopped, not suspended`,
+      );
     }
     this.#status = 'suspended';
     unbind(this.#server);
@@ -250,7 +255,8 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
   async resume(): Promise<void> {
     await this.#binding.catch(() => undefined);
-    if (this.#status === 'draining' || this.#status === 'stopped') throw new StateError(`${this.name} has been stopped and cannot resume`);
+    if (this.#status === 'draining' || this.#status === 'stopped')
+      throw new StateError(`${this.name} has been stopped and cannot resume`);
     if (this.#status !== 'suspended') return;
     this.#status = 'listening';
     try {
@@ -262,7 +268,10 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.logger.info({ listener: this.name, address: this.#described }, 'resumed');
   }
 
-  async waitForConnections(predicate: (connections: number) => boolean, { timeout = Infinity }: WaitOptions = {}): Promise<void> {
+  async waitForConnections(
+    predicate: (connections: number) => boolean,
+    { timeout = Infinity }: WaitOptions = {},
+  ): Promise<void> {
     if (predicate(this.#open)) return;
     await new Promise<void>((resolve, reject) => {
       const watcher = (): void => {
@@ -308,12 +317,18 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   /** The time to drain is over: resets what is left, and waits no longer than a moment for hooks that run on. */
   #cutOff(): void {
     if (this.#open === 0) return;
-    this.logger.warn({ listener: this.name, connections: this.#open }, 'resetting connections that did not end in time');
+    this.logger.warn(
+      { listener: this.name, connections: this.#open },
+      'resetting connections that did not end in time',
+    );
     for (const arrival of this.#accepting) this.#turnAway(arrival, 'shutdown');
     for (const connection of this.#connections) connection.cutOff();
     const timer = startTimer(LAST_HOOKS, () => {
       if (this.#open === 0) return;
-      this.logger.warn({ listener: this.name, connections: this.#open }, 'hooks of closed connections are still running; not waiting for them');
+      this.logger.warn(
+        { listener: this.name, connections: this.#open },
+        'hooks of closed connections are still running; not waiting for them',
+      );
       this.#open = 0;
       this.#notifyWatchers();
     });
@@ -364,7 +379,8 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
   #serverFailed(error: Error): void {
     // While binding, `bind` reports it. Later on, the kernel could not hand a connection over; the next one may well come.
-    if (this.#server.listening) this.logger.error({ listener: this.name, err: error }, 'a connection could not be accepted');
+    if (this.#server.listening)
+      this.logger.error({ listener: this.name, err: error }, 'a connection could not be accepted');
   }
 
   admitted(arrival: Arrival): void {
@@ -517,7 +533,8 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
 function endpointOf(server: Server, target: BindTarget): Endpoint {
   const bound = server.address();
-  if (bound === null || typeof bound === 'string') return { address: bound ?? target.path ?? '', port: 0, family: 'unix' };
+  if (bound === null || typeof bound === 'string')
+    return { address: bound ?? target.path ?? '', port: 0, family: 'unix' };
   return { address: bound.address, port: bound.port, family: bound.family === 'IPv4' ? 'IPv4' : 'IPv6' };
 }
 

@@ -42,7 +42,8 @@ export async function bind(server: Server, target: BindTarget): Promise<void> {
 function listen(server: Server, target: BindTarget): void {
   const { port, path, fd, host, mode, backlog, ipv6Only, reusePort } = target;
   if (path === undefined) {
-    const options: ListenOptions & { fd?: number; reusePort?: boolean } = fd === undefined ? { port, ipv6Only, reusePort } : { fd };
+    const options: ListenOptions & { fd?: number; reusePort?: boolean } =
+      fd === undefined ? { port, ipv6Only, reusePort } : { fd };
     server.listen(fd === undefined && host !== undefined ? { ...options, host, backlog } : { ...options, backlog });
     return;
   }

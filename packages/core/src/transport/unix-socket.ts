@@ -36,7 +36,8 @@ export async function removeStaleSocket(path: string): Promise<void> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     throw error;
   }
-  if (!file.isSocket()) throw systemError('EEXIST', `${path} exists and is no socket; remove it or choose another path`);
+  if (!file.isSocket())
+    throw systemError('EEXIST', `${path} exists and is no socket; remove it or choose another path`);
   if (await isLive(path)) throw systemError('EADDRINUSE', `a server listens on ${path}`);
   await unlink(path).catch((error: NodeJS.ErrnoException) => {
     // Whoever else has removed it has done what was wanted.
