@@ -1,5 +1,6 @@
 // What a connection knows about itself and carries for its users.
 
+import { networkInterfaces } from 'node:os';
 import { type Connection, OnClose, OnConnection, OnData, Reagent } from '@reagent/core';
 import { createTestApp } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
@@ -31,6 +32,27 @@ describe('a connection', () => {
     expect(first.secure).toBe(false);
     expect(first.id).not.toBe(second.id);
   });
+
+  it.skipIf(!Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1')))(
+    'has IPv6 addresses on an IPv6 host',
+    async () => {
+      const opened = new Mailbox<Connection>();
+
+      @Reagent({ port: 0 })
+      class Echo {
+        @OnConnection()
+        open(conn: Connection) {
+          opened.put(conn);
+        }
+      }
+
+      await using app = await createTestApp(Echo, { descriptors: { Echo: { host: '::1' } } }).start();
+      const client = await app.connect(Echo);
+      const conn = await opened.take();
+      expect(conn.remote).toEqual({ address: '::1', port: client.localPort, family: 'IPv6' });
+      expect(app.listener(Echo)).toMatchObject({ address: '::1', host: '::1' });
+    },
+  );
 
   it('still knows its ends when it has closed', async () => {
     const closed = new Mailbox<Connection>();

@@ -16,6 +16,7 @@ import { describe, expect, it } from 'vitest';
 import { Gate } from './support/gate.js';
 import { leave } from './support/leave.js';
 import { Mailbox } from './support/mailbox.js';
+import { until } from './support/until.js';
 
 const LONG = { timeout: 5_000 };
 
@@ -181,12 +182,12 @@ describe('an idle connection', () => {
     const gate = new Gate();
     const asked = new Mailbox<string>();
 
-    @Reagent({ port: 0, timeouts: { idle: 50 } })
+    @Reagent({ port: 0, timeouts: { idle: 300 } })
     class Slow {
       @OnData()
-      async work(conn: Connection) {
+      async work(conn: Connection, data: Buffer) {
         await gate.passed();
-        conn.send('done');
+        conn.send(data);
       }
 
       @OnTimeout()
@@ -197,12 +198,43 @@ describe('an idle connection', () => {
 
     await using app = await createTestApp(Slow).start();
     const client = await app.connect(Slow);
-    await client.send('go');
-    await client.expectNothing(200);
-    expect(asked.all).toEqual([]);
+    await client.send('one');
+    await until(() => gate.waiting === 1);
+    await client.send('two');
+    await client.expectNothing(700);
     gate.open();
-    await client.receive('done');
+    await client.receive('onetwo');
+    await client.send('three');
+    await client.receive('three');
+    expect(asked.all).toEqual([]);
     expect(await asked.take()).toBe('late');
+  });
+
+  it('may be asked by OnTimeout whether it is still there', async () => {
+    @Reagent({ port: 0, timeouts: { idle: 60 } })
+    class Pinging {
+      @OnData()
+      echo(conn: Connection, data: Buffer) {
+        conn.send(data);
+      }
+
+      @OnTimeout()
+      async late(conn: Connection): Promise<'keep' | void> {
+        conn.send('ping');
+        const answer = await conn.recv(4);
+        if (String(answer) === 'pong') return 'keep';
+      }
+    }
+
+    await using app = await createTestApp(Pinging).start();
+    const client = await app.connect(Pinging);
+    for (let round = 0; round < 2; round += 1) {
+      await client.receive('ping');
+      await client.send('pong');
+    }
+    await client.receive('ping');
+    await client.send('what');
+    await leave(client);
   });
 
   it('alone is closed, and not one beside it', async () => {

@@ -3,6 +3,7 @@
 import {
   type CloseReason,
   type Connection,
+  OnAccept,
   OnClose,
   OnConnection,
   OnData,
@@ -13,8 +14,10 @@ import {
 } from '@reagent/core';
 import { createTestApp, type TestApp, type TestClient } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
+import { Gate } from './support/gate.js';
 import { leave } from './support/leave.js';
 import { Mailbox } from './support/mailbox.js';
+import { until } from './support/until.js';
 
 type Hook = 'connection' | 'data' | 'timeout' | 'shutdown' | 'error' | 'close';
 
@@ -301,4 +304,65 @@ it('an error in a hook of one listener leaves the others alone', async () => {
   await stillServed(await app.connect('good'));
   expect(app.listener('bad').status).toBe('listening');
   expect(app.listener('bad').stats().handlerErrors).toBe(20);
+});
+
+it('a hook that fails when its client has left is told once, and OnClose comes last', async () => {
+  const gate = new Gate();
+  const journal = new Mailbox<string>();
+
+  @Reagent({ port: 0 })
+  class Late {
+    @OnData()
+    async data(conn: Connection) {
+      journal.put('data');
+      await gate.passed();
+      conn.send('nobody is there');
+      throw new Error('told to');
+    }
+
+    @OnError()
+    failed(_: Connection, error: Error) {
+      journal.put(`error: ${error.message}`);
+    }
+
+    @OnClose()
+    bye() {
+      journal.put('close');
+    }
+  }
+
+  await using app = await createTestApp(Late).start();
+  const client = await app.connect(Late);
+  await client.send('x');
+  await journal.take();
+  const [conn] = app.listener(Late).connections;
+  conn?.reset();
+  await conn?.closed;
+  gate.open();
+  expect(await journal.takeMany(2)).toEqual(['error: told to', 'close']);
+  expect(app.listener(Late).stats().handlerErrors).toBe(1);
+  expect(logged(app, 'told to')).toBe(1);
+});
+
+it('an OnAccept that rejects after its time limit is no unhandled rejection', async () => {
+  const gate = new Gate();
+
+  @Reagent({ port: 0, timeouts: { handshake: 50 } })
+  class Late {
+    @OnAccept()
+    async admit() {
+      await gate.passed();
+      throw new Error('told to');
+    }
+
+    @OnData()
+    ignore() {}
+  }
+
+  await using app = await createTestApp(Late).start();
+  const client = await app.connect(Late);
+  expect(await leave(client)).toBe('reset');
+  gate.open();
+  await app.connect(Late);
+  await until(() => app.listener(Late).stats().connections.rejected.accept === 2);
 });

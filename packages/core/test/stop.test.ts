@@ -82,7 +82,7 @@ describe('stop()', () => {
       expect(await leave(client)).toBe('end');
     }
     await stopping;
-    expect(reasons.all).toHaveLength(2);
+    expect(reasons.all).toEqual(['shutdown', 'shutdown']);
   });
 
   it('resets what is still open when the time is over', async () => {
@@ -180,6 +180,38 @@ describe('stop()', () => {
     await leave(client);
     await stopping;
     expect(await ended.take()).toBe(null);
+  });
+
+  it('lets OnShutdown ask the client for a last word', async () => {
+    @Reagent({ port: 0 })
+    class Asking {
+      @OnConnection()
+      open(conn: Connection) {
+        conn.send('hello\n');
+      }
+
+      @OnData()
+      echo(conn: Connection, data: Buffer) {
+        conn.send(data);
+      }
+
+      @OnShutdown()
+      async leave(conn: Connection) {
+        conn.send('any last words?\n');
+        conn.send(`you said: ${await conn.recv({ until: '\n' })}`);
+        conn.close();
+      }
+    }
+
+    await using app = await createTestApp(Asking).start();
+    const client = await app.connect(Asking);
+    await client.receive('hello\n');
+    const stopping = app.application.stop({ timeout: 10_000 });
+    await client.receive('any last words?\n');
+    await client.send('no\n');
+    await client.receive('you said: no');
+    await leave(client);
+    await stopping;
   });
 
   it('ends in time although a hook never settles', async () => {
