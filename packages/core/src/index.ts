@@ -27,6 +27,7 @@ export {
   type RecvLengthOptions,
   type RecvOptions,
   type RecvUntilOptions,
+  type SendFileOptions,
   type SocketOptions,
 } from './connection/connection.js';
 export type { Environment } from './connection/environment.js';

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { Codec } from '../codec/codec.js';
 import type { Listener } from '../listener/listener.js';
 import type { Endpoint } from '../transport/endpoint.js';
@@ -33,6 +34,14 @@ export interface SocketOptions {
   readonly keepAliveInitialDelay?: number;
   /** Bytes waiting to be sent above which `send()` returns `false` and the connection is no longer read from. */
   readonly highWaterMark?: number;
+}
+
+/** Which part of a file `sendFile` sends. */
+export interface SendFileOptions {
+  /** Bytes of the file to leave out at its beginning. Default: 0. */
+  readonly offset?: number;
+  /** Bytes to send. Default: all that the file has from `offset` on when it is opened. */
+  readonly size?: number;
 }
 
 export interface RecvOptions {
@@ -87,6 +96,27 @@ export abstract class Connection<In = Buffer, Out = Outgoing<In>> implements Asy
 
   /** Resolves once no more than `highWaterMark` bytes wait to be sent; at once if so already. Resolves as well when the connection closes. */
   abstract drained(): Promise<void>;
+
+  /**
+   * Sends a file, or a part of it, after all that was sent before and ahead of all that is sent later; the codec is not asked. A part
+   * at a time is in memory.
+   *
+   * A file that turns out shorter while it is sent resets the connection: what follows would be taken for the missing bytes.
+   *
+   * @returns the number of bytes sent, when the kernel has taken them
+   * @throws the system's error if the file cannot be read, RangeError if it is shorter than asked for (nothing was sent then),
+   *   UnexpectedEndError if it has become shorter meanwhile, ConnectionClosedError if the connection closes before the end
+   */
+  abstract sendFile(path: string, options?: SendFileOptions): Promise<number>;
+
+  /**
+   * The connection as a stream of Node.js, for libraries with a protocol of their own: `server.emit('connection', conn.stream)`,
+   * `pipeline(conn.stream, …)`.
+   *
+   * Whoever takes it takes the connection over: input goes to the stream as bytes, no longer to `@OnData` or `recv`, and the
+   * connection closes when both sides of the stream have ended, not when a pull-style handler returns. The other hooks stay.
+   */
+  abstract readonly stream: Duplex;
 
   /**
    * Waits for the next message; `null` once the client has ended its side, or after a local `close()`. For pull-style handlers, and

@@ -38,6 +38,11 @@ export class Inbound<In> {
     this.#bytes.clear();
   }
 
+  /** The bytes at the front, as they came; `undefined` if there are none. */
+  takeChunk(): Buffer | undefined {
+    return this.#bytes.length === 0 ? undefined : this.#bytes.takeChunk();
+  }
+
   /** The next message; `undefined` if more bytes are needed, or if nothing is left. Throws what the codec throws. */
   next(): In | undefined {
     const bytes = this.#bytes;

@@ -1,13 +1,9 @@
 import type { Socket } from 'node:net';
 import type { ByteSink } from '../codec/codec.js';
-
-/** A piece from this size on is handed to the socket as it is; smaller ones are copied together. */
-const LARGE_PIECE = 16_384;
+import { joinPieces, type Piece, PieceQueue } from './pieces.js';
 
 /** Bytes given to the socket at a time. A client that takes less than this within `timeouts.send` counts as taking nothing. */
 const SLICE = 131_072;
-
-type Piece = Uint8Array | string;
 
 /** Who is told how the sending goes. */
 export interface OutboundOwner {
@@ -17,6 +13,31 @@ export interface OutboundOwner {
   outboundMoved(): void;
   /** Everything and our FIN were given to the socket. */
   outboundEnded(): void;
+}
+
+/** Bytes that are made while they are sent, a part at a time, such as those of a file. */
+export interface OutboundSource {
+  /** How many bytes are still to come, as far as is known. */
+  readonly remaining: number;
+  /** The next bytes, which stay as they are until it is called again; `undefined` when there are no more. */
+  next(): Promise<Uint8Array | undefined>;
+  /** It is not needed any further: all was sent, or nothing can be sent any more. Called once. */
+  end(delivered: boolean): void;
+}
+
+/**
+ * - `open`: takes what is sent.
+ * - `ending`: our FIN follows what is queued.
+ * - `finished`: our FIN was given to the socket, behind all that was sent.
+ * - `dropped`: the socket is gone, and so is what was queued.
+ */
+type OutboundState = 'open' | 'ending' | 'finished' | 'dropped';
+
+/** A source in the queue, with what was sent after it. */
+interface Queued {
+  readonly source: OutboundSource;
+  readonly after: PieceQueue;
+  started: boolean;
 }
 
 /**
@@ -29,18 +50,17 @@ export interface OutboundOwner {
 export class Outbound implements ByteSink {
   readonly #socket: Socket;
   readonly #owner: OutboundOwner;
-  /** The first piece in the queue. Mostly it is the only one, and needs no array. */
-  #first: Piece | undefined;
-  #more: Piece[] = NONE;
-  /** Bytes in the queue. */
-  #queued = 0;
+  #pieces = new PieceQueue();
+  /** Sources behind the pieces, in order. */
+  #sources: Queued[] | undefined;
   /** Bytes given to the socket that the kernel has not taken whole. */
   #inFlight = 0;
   /** `_write` has not returned yet. */
   #giving = false;
   #scheduled = false;
-  #ending = false;
-  #finished = false;
+  #state: OutboundState = 'open';
+  /** Tells the source being sent that its part has been taken. */
+  #partTaken: (() => void) | undefined;
 
   /** While `true`, someone is going to call `flush()`. */
   held = false;
@@ -50,19 +70,21 @@ export class Outbound implements ByteSink {
     this.#owner = owner;
   }
 
-  /** Bytes that the kernel has not taken yet. */
+  /** Bytes that the kernel has not taken yet; of text, characters. */
   get waiting(): number {
-    return this.#queued + this.#inFlight;
+    const waiting = this.#pieces.length + this.#inFlight;
+    if (this.#sources === undefined) return waiting;
+    return this.#sources.reduce((sum, { source, after }) => sum + source.remaining + after.length, waiting);
   }
 
-  /** Whether `end()` or `drop()` was called: nothing can be sent any more. */
+  /** Whether nothing can be sent any more. */
   get ended(): boolean {
-    return this.#ending;
+    return this.#state !== 'open';
   }
 
   /** Whether our FIN was given to the socket, behind all that was sent. */
   get finished(): boolean {
-    return this.#finished;
+    return this.#state === 'finished';
   }
 
   /** Whether the kernel takes no more at the moment. */
@@ -72,27 +94,32 @@ export class Outbound implements ByteSink {
 
   /** Hot path. */
   write(piece: Piece): void {
-    const size = sizeOf(piece);
-    if (size === 0) return;
-    this.#queued += size;
-    if (this.#first === undefined) this.#first = piece;
-    else if (this.#more === NONE) this.#more = [piece];
-    else this.#more.push(piece);
+    if (piece.length === 0) return;
+    const pieces = this.#sources === undefined ? this.#pieces : (this.#sources.at(-1) as Queued).after;
+    pieces.push(piece);
     if (this.held || this.#scheduled || this.#inFlight > 0) return;
     this.#scheduled = true;
     process.nextTick(flushScheduled, this);
   }
 
+  /** Sends what a source gives, in its place between what was sent before and what will be sent after. */
+  writeFrom(source: OutboundSource): void {
+    this.#sources ??= [];
+    this.#sources.push({ source, after: new PieceQueue(), started: false });
+    this.flush();
+  }
+
   /** Hot path: gives the socket all that is queued, as far as the kernel takes it. */
   flush(): void {
-    while (this.#queued > 0 && this.#inFlight === 0) {
-      this.#giving = true;
-      this.#writeSome();
-      this.#giving = false;
+    while (this.#pieces.length > 0 && this.#inFlight === 0) {
+      this.#give(this.#pieces.take(SLICE));
       if (this.#inFlight > 0) this.#owner.outboundStalled();
     }
-    if (this.#ending && !this.#finished && this.#queued === 0 && this.#inFlight === 0) {
-      this.#finished = true;
+    if (this.#inFlight > 0 || this.#state === 'dropped') return;
+    if (this.#sources !== undefined) {
+      this.#startSource(this.#sources[0] as Queued);
+    } else if (this.#state === 'ending') {
+      this.#state = 'finished';
       this.#socket.end();
       this.#owner.outboundEnded();
     }
@@ -105,88 +132,40 @@ export class Outbound implements ByteSink {
 
   /** Sends what is queued, and then our FIN. */
   end(): void {
-    if (this.#ending) return;
-    this.#ending = true;
+    if (this.#state !== 'open') return;
+    this.#state = 'ending';
     this.flush();
   }
 
   /** The socket is gone, or is to be reset: forgets what is queued. */
   drop(): void {
-    this.#ending = true;
-    this.#queued = 0;
+    if (this.#state !== 'finished') this.#state = 'dropped';
     this.#inFlight = 0;
-    this.#first = undefined;
-    this.#more = NONE;
+    this.#pieces.clear();
+    const sources = this.#sources;
+    this.#sources = undefined;
+    for (const { source } of sources ?? []) source.end(false);
+    this.#tellPartTaken();
   }
 
-  #writeSome(): void {
-    if (this.#queued > SLICE) {
-      this.#writeSlice();
-      return;
+  #give(pieces: Piece | Piece[]): void {
+    const joined = Array.isArray(pieces) ? joinPieces(pieces) : pieces;
+    this.#giving = true;
+    if (!Array.isArray(joined)) {
+      this.#giveOne(joined);
+    } else if (joined.length === 1) {
+      this.#giveOne(joined[0] as Piece);
+    } else {
+      this.#inFlight = joined.reduce((sum, piece) => sum + piece.length, 0);
+      const chunks = joined.map((chunk) => ({ chunk, encoding: encodingOf(chunk) }));
+      this.#socket._writev?.(chunks, this.#written);
     }
-    const first = this.#first as Piece;
-    const more = this.#more;
-    const bytes = this.#queued;
-    this.#first = undefined;
-    this.#queued = 0;
-    this.#inFlight = bytes;
-    if (more === NONE) {
-      this.#give(first);
-      return;
-    }
-    this.#more = NONE;
-    more.unshift(first);
-    this.#giveTogether(more, bytes);
+    this.#giving = false;
   }
 
-  /** Cuts a slice off the front of the queue. */
-  #writeSlice(): void {
-    const queue = [this.#first as Piece, ...this.#more];
-    const slice: Piece[] = [];
-    let room = SLICE;
-    let taken = 0;
-    while (room > 0) {
-      const piece = queue[taken] as Piece;
-      const size = sizeOf(piece);
-      if (size > room) {
-        const data = typeof piece === 'string' ? Buffer.from(piece) : piece;
-        slice.push(data.subarray(0, room));
-        queue[taken] = data.subarray(room);
-        room = 0;
-      } else {
-        slice.push(piece);
-        room -= size;
-        taken++;
-      }
-    }
-    this.#first = queue[taken];
-    this.#more = queue.length > taken + 1 ? queue.slice(taken + 1) : NONE;
-    this.#queued -= SLICE;
-    this.#inFlight = SLICE;
-    this.#giveTogether(slice, SLICE);
-  }
-
-  /** One write: text is joined, small pieces are copied into one buffer, large ones go as they are. */
-  #giveTogether(pieces: readonly Piece[], bytes: number): void {
-    if (pieces.every((piece) => typeof piece === 'string')) {
-      this.#give(pieces.join(''));
-      return;
-    }
-    const joined = joinSmall(pieces, bytes);
-    const [only] = joined;
-    if (joined.length === 1 && only !== undefined) {
-      this.#give(only);
-      return;
-    }
-    const chunks = joined.map((chunk) => ({
-      chunk,
-      encoding: (typeof chunk === 'string' ? 'utf8' : 'buffer') as BufferEncoding,
-    }));
-    this.#socket._writev?.(chunks, this.#written);
-  }
-
-  #give(piece: Piece): void {
-    this.#socket._write(piece, typeof piece === 'string' ? 'utf8' : ('buffer' as BufferEncoding), this.#written);
+  #giveOne(piece: Piece): void {
+    this.#inFlight = piece.length;
+    this.#socket._write(piece, encodingOf(piece), this.#written);
   }
 
   /** The kernel has taken what is in flight: at once, before `_write` returns, as long as it has room. */
@@ -198,56 +177,52 @@ export class Outbound implements ByteSink {
     }
     this.#inFlight = 0;
     if (this.#giving) return;
+    this.#tellPartTaken();
     this.flush();
     this.#owner.outboundMoved();
   };
+
+  #startSource(queued: Queued): void {
+    if (queued.started) return;
+    queued.started = true;
+    void this.#sendSource(queued);
+  }
+
+  async #sendSource(queued: Queued): Promise<void> {
+    for (let part = await queued.source.next(); part !== undefined; part = await queued.source.next()) {
+      // Dropped meanwhile.
+      if (this.#sources?.[0] !== queued) return;
+      this.#give(part);
+      if (this.#inFlight > 0) {
+        this.#owner.outboundStalled();
+        await new Promise<void>((resolve) => {
+          this.#partTaken = resolve;
+        });
+      } else {
+        this.#owner.outboundMoved();
+      }
+    }
+    if (this.#sources?.[0] !== queued) return;
+    this.#sources.shift();
+    if (this.#sources.length === 0) this.#sources = undefined;
+    this.#pieces = queued.after;
+    queued.source.end(true);
+    this.flush();
+    this.#owner.outboundMoved();
+  }
+
+  #tellPartTaken(): void {
+    const tell = this.#partTaken;
+    this.#partTaken = undefined;
+    tell?.();
+  }
 }
 
-const NONE: Piece[] = [];
-
-function sizeOf(piece: Piece): number {
-  return typeof piece === 'string' ? Buffer.byteLength(piece) : piece.length;
+function encodingOf(piece: Piece): BufferEncoding {
+  // 'buffer' is what the stream itself passes for bytes; its type is not told.
+  return typeof piece === 'string' ? 'utf8' : ('buffer' as BufferEncoding);
 }
 
 function flushScheduled(outbound: Outbound): void {
   outbound.flushScheduled();
-}
-
-/** The same bytes in fewer pieces: neighbours that are small become one buffer. */
-function joinSmall(pieces: readonly Piece[], bytes: number): Piece[] {
-  if (bytes <= LARGE_PIECE) return [join(pieces, bytes)];
-  const joined: Piece[] = [];
-  let small: Piece[] = [];
-  let smallBytes = 0;
-  const flushSmall = (): void => {
-    if (smallBytes > 0) joined.push(join(small, smallBytes));
-    small = [];
-    smallBytes = 0;
-  };
-  for (const piece of pieces) {
-    const size = sizeOf(piece);
-    if (size < LARGE_PIECE) {
-      small.push(piece);
-      smallBytes += size;
-    } else {
-      flushSmall();
-      joined.push(piece);
-    }
-  }
-  flushSmall();
-  return joined;
-}
-
-function join(pieces: readonly Piece[], bytes: number): Buffer {
-  const joined = Buffer.allocUnsafe(bytes);
-  let offset = 0;
-  for (const piece of pieces) {
-    if (typeof piece === 'string') {
-      offset += joined.write(piece, offset);
-    } else {
-      joined.set(piece, offset);
-      offset += piece.length;
-    }
-  }
-  return joined;
 }

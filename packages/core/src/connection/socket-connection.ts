@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { bytes } from '../codec/bytes.js';
 import type { Codec } from '../codec/codec.js';
 import { type Hooks, hooksOf } from '../decorators/hooks.js';
@@ -15,11 +16,14 @@ import {
   type RecvLengthOptions,
   type RecvOptions,
   type RecvUntilOptions,
+  type SendFileOptions,
   type SocketOptions,
 } from './connection.js';
 import type { ConnectionHost } from './connection-host.js';
+import { ConnectionStream, type StreamedConnection } from './connection-stream.js';
 import { Ending } from './ending.js';
 import { childEnvironment, type Environment } from './environment.js';
+import { type FileSender, FileSource } from './file-source.js';
 import { type HookObserver, HookRunner, type RunningHook } from './hook-runner.js';
 import { Inbound } from './inbound.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
@@ -55,7 +59,7 @@ let lastId = 0;
  */
 export class SocketConnection<In, Out>
   extends Connection<In, Out>
-  implements SocketHolder, OutboundOwner, HookObserver
+  implements SocketHolder, OutboundOwner, HookObserver, FileSender, StreamedConnection
 {
   readonly id = ++lastId;
   readonly #host: ConnectionHost;
@@ -95,6 +99,11 @@ export class SocketConnection<In, Out>
   #local: Endpoint | undefined;
   #ending: Ending | undefined;
   #drainWaiters: (() => void)[] | undefined;
+  #stream: ConnectionStream | undefined;
+  #streamWants = false;
+  #streamEnded = false;
+  /** The stream waits until all of its output was sent. */
+  #streamFinished: (() => void) | undefined;
 
   constructor(
     host: ConnectionHost,
@@ -240,7 +249,8 @@ export class SocketConnection<In, Out>
 
   idleExpired(): void {
     if (this.#isEnding || this.#phase === 'failing') return;
-    if (this.#runner.running !== undefined && this.#reader === undefined) {
+    const handlerWaits = this.#reader !== undefined || this.#streamWants;
+    if (!handlerWaits && (this.#runner.running !== undefined || this.#stream !== undefined)) {
       // It is the server who is busy, and the client who waits.
       this.#keep();
       return;
@@ -274,12 +284,30 @@ export class SocketConnection<In, Out>
   }
 
   drained(): Promise<void> {
-    if (!this.#outbound.held) this.#outbound.flush();
-    if (this.#outbound.waiting <= this.#highWaterMark) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#drainWaiters ??= [];
-      this.#drainWaiters.push(resolve);
+    return new Promise((resolve) => this.#whenDrained(resolve));
+  }
+
+  sendFile(path: string, options: SendFileOptions = {}): Promise<number> {
+    const file = new FileSource(this, path, options);
+    file.done.catch((error: Error) => {
+      // Whoever waits for it gets the error; whoever does not is told here. That the client left is an everyday matter.
+      if (!(error instanceof ConnectionClosedError)) this.#host.logger.warn(this.#fields(error), 'sendFile() failed');
     });
+    if (this.#outbound.ended) {
+      file.end(false);
+    } else {
+      this.#host.counters.messagesOut++;
+      this.#outbound.writeFrom(file);
+    }
+    return file.done;
+  }
+
+  get stream(): Duplex {
+    if (this.#stream === undefined) {
+      this.#stream = new ConnectionStream(this);
+      if (this.#isEnding) this.#stream.destroy();
+    }
+    return this.#stream;
   }
 
   recv(options?: RecvOptions): Promise<In | null>;
@@ -408,6 +436,7 @@ export class SocketConnection<In, Out>
     this.#releaseReader();
     host.connectionClosed(this.#self, this.#reason);
     this.#ending?.tell(this.#reason);
+    this.#stream?.destroy(isOrderly(this.#reason.kind) ? undefined : asStreamError(this.#reason));
     this.#markStarted();
     this.#pump();
   }
@@ -425,7 +454,48 @@ export class SocketConnection<In, Out>
   }
 
   outboundEnded(): void {
+    this.#streamFinished?.();
     this.#linger();
+  }
+
+  // What a file that is being sent tells.
+
+  fileBroken(error: Error): void {
+    if (this.#isClosed) return;
+    this.#reason ??= { kind: 'error', error };
+    this.#tell(error);
+    resetSocket(this.#socket);
+  }
+
+  closedError(): ConnectionClosedError {
+    return new ConnectionClosedError(this.#reason ?? { kind: 'server' });
+  }
+
+  // What the stream tells.
+
+  streamWants(): void {
+    this.#streamWants = true;
+    this.#pump();
+  }
+
+  streamSends(chunks: readonly Uint8Array[], taken: (error?: Error) => void): void {
+    if (this.#outbound.ended) {
+      taken(this.closedError());
+      return;
+    }
+    for (const chunk of chunks) this.#outbound.write(chunk);
+    this.#whenDrained(taken);
+  }
+
+  streamEnds(done: () => void): void {
+    this.#streamFinished = done;
+    this.#outbound.end();
+    if (this.#outbound.finished) done();
+  }
+
+  streamDestroyed(error: Error | null): void {
+    if (error === null) this.close();
+    else this.#resetBecause({ kind: 'server', error });
   }
 
   // What the hooks come to.
@@ -458,7 +528,7 @@ export class SocketConnection<In, Out>
       this.#attention = true;
     }
     if (this.#nextOwner !== undefined) return;
-    if (this.#runner.hooks?.data !== undefined) {
+    if (this.#runner.hooks?.data !== undefined || this.#stream !== undefined) {
       this.#opened();
     } else {
       this.#markStarted();
@@ -510,9 +580,11 @@ export class SocketConnection<In, Out>
   /** Does one thing; returns whether there may be more to do. */
   #step(): boolean {
     if (this.#runner.running !== undefined) {
-      return this.#reader !== undefined && !this.#runner.interrupting && this.#stepParked();
+      const waits = this.#reader !== undefined || this.#stream !== undefined;
+      return waits && !this.#runner.interrupting && this.#stepParked();
     }
-    if (this.#phase === 'open' && !this.#attention) return this.#stepData();
+    if (this.#phase === 'open' && !this.#attention)
+      return this.#stream === undefined ? this.#stepData() : this.#stepStream();
     if (this.#error !== undefined) return this.#stepError(this.#error);
     if (this.#phase === 'closed') return this.#stepClose();
     if (this.#isEnding || this.#phase === 'failing') return false;
@@ -523,7 +595,7 @@ export class SocketConnection<In, Out>
     return this.#phase === 'open';
   }
 
-  /** The handler waits in `recv`: it gets what it waits for, unless a hook comes first. */
+  /** The handler waits in `recv`, or has left the input to the stream: it goes on unless a hook comes first. */
   #stepParked(): boolean {
     if (this.#error !== undefined) return this.#stepError(this.#error);
     if (this.#isEnding) return false;
@@ -531,8 +603,29 @@ export class SocketConnection<In, Out>
     if (this.#shutdownAsked) return this.#stepShutdown();
     // A new owner is looked at when the handler has ended.
     this.#attention = this.#nextOwner !== undefined;
-    this.#serveReader();
+    if (this.#reader !== undefined) this.#serveReader();
+    else this.#stepStream();
     return false;
+  }
+
+  #stepStream(): boolean {
+    const stream = this.#stream as ConnectionStream;
+    try {
+      while (this.#streamWants && !this.#paused) {
+        const chunk = this.#inbound.takeChunk();
+        if (chunk === undefined) break;
+        this.#streamWants = stream.receive(chunk);
+      }
+      if (this.#inbound.exhausted && !this.#streamEnded) {
+        this.#streamEnded = true;
+        stream.receive(null);
+      }
+    } catch (error) {
+      // Thrown by whoever listens to the stream.
+      this.#fail(asError(error));
+      return true;
+    }
+    return this.#attention && this.#runner.running === undefined;
   }
 
   /** Hot path: messages to `@OnData`, until there is none or something else is to be looked at. */
@@ -562,6 +655,7 @@ export class SocketConnection<In, Out>
     return (
       this.#phase === 'open' &&
       this.#runner.running === undefined &&
+      this.#stream === undefined &&
       !this.#attention &&
       !this.#paused &&
       this.#outbound.waiting <= this.#highWaterMark
@@ -719,6 +813,11 @@ export class SocketConnection<In, Out>
   // Reading.
 
   #receive<R>(request: ReadRequest, timeout: number | undefined, wrap: (value: unknown) => R): Promise<R> {
+    if (this.#stream !== undefined) {
+      return Promise.reject(
+        new StateError('recv() was called on a connection whose stream was taken: read from conn.stream'),
+      );
+    }
     if (this.#runner.running === undefined && !this.#isEnding) {
       return Promise.reject(
         new StateError(
@@ -806,6 +905,17 @@ export class SocketConnection<In, Out>
     this.#inbound.clear();
   }
 
+  /** Calls back once no more than the high-water mark waits: now, if so already. */
+  #whenDrained(callback: () => void): void {
+    if (!this.#outbound.held) this.#outbound.flush();
+    if (this.#outbound.waiting <= this.#highWaterMark) {
+      callback();
+    } else {
+      this.#drainWaiters ??= [];
+      this.#drainWaiters.push(callback);
+    }
+  }
+
   #settleDrained(): void {
     if (this.#drainWaiters === undefined || this.#outbound.waiting > this.#highWaterMark) return;
     const waiters = this.#drainWaiters;
@@ -825,9 +935,11 @@ export class SocketConnection<In, Out>
     // What is dropped is read all the same: only so does the client's FIN come through.
     if (this.#inputDropped) return true;
     if (this.#paused || this.#outbound.waiting > this.#highWaterMark) return false;
+    if (this.#stream !== undefined) return this.#streamWants;
     if (this.#reader !== undefined) return !this.#runner.interrupting;
-    // In push style, one chunk may wait while a hook runs; in pull style, as much as may wait to be sent.
-    return this.#phase === 'open' ? this.#inbound.length === 0 : this.#inbound.length < this.#highWaterMark;
+    // In pull style, as much may wait as may wait to be sent; in push style, one chunk while a hook runs, else what is no message yet.
+    if (this.#phase !== 'open') return this.#inbound.length < this.#highWaterMark;
+    return this.#runner.running === undefined || this.#inbound.length === 0;
   }
 }
 
@@ -847,6 +959,10 @@ function asResult<T>(value: unknown): IteratorResult<T> {
 /** Whether a reader sees the end of the stream rather than an error. */
 function isOrderly(kind: CloseKind): boolean {
   return kind === 'client' || kind === 'server' || kind === 'shutdown';
+}
+
+function asStreamError(reason: CloseReason): Error {
+  return reason.error ?? new ConnectionClosedError(reason);
 }
 
 function requireHooks(owner: object): void {
