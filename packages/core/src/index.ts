@@ -19,6 +19,14 @@ export type { DescriptorOverrides } from './application/descriptors.js';
 export type { ByteQueue } from './codec/byte-queue.js';
 export { bytes } from './codec/bytes.js';
 export type { ByteSink, Codec, Decoder } from './codec/codec.js';
+export { type DelimitedOptions, delimited } from './codec/delimited.js';
+export { fixed } from './codec/fixed.js';
+export { FramedCodec, type Payload } from './codec/framed-codec.js';
+export { json } from './codec/json.js';
+export { type LengthPrefixedOptions, lengthPrefixed } from './codec/length-prefixed.js';
+export { type LineEncoding, type LinesOptions, lines } from './codec/lines.js';
+export type { Schema, SchemaIssue, SchemaResult } from './codec/standard-schema.js';
+export { type TextEncoding, text } from './codec/text.js';
 export {
   type CloseKind,
   type CloseReason,
