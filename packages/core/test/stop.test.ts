@@ -272,13 +272,39 @@ describe('stop()', () => {
 
     await using app = await createTestApp(Gated).start();
     const listener = app.listener(Gated);
-    const clients = [await app.connect(Gated), await app.connect(Gated)];
+    const first = await app.connect(Gated);
+    await until(() => gate.waiting === 1);
+    const second = await app.connect(Gated);
     await until(() => listener.stats().acceptors.waiting === 1);
-    await app.application.stop({ timeout: 50 });
-    for (const client of clients) expect(await client.closed()).toBe('reset');
+    const stopping = app.application.stop({ timeout: 10_000 });
+    expect(await second.closed()).toBe('reset');
+    expect(listener.stats().connections).toMatchObject({ active: 1, rejected: { shutdown: 1 } });
     gate.open();
+    expect(await first.closed()).toBe('reset');
+    await stopping;
     expect(listener.stats().connections).toMatchObject({ active: 0, rejected: { shutdown: 2 } });
     expect(entered.all).toEqual([]);
+  });
+
+  it('turns away a client whose OnAccept never settles when the time is over', async () => {
+    @Reagent({ port: 0 })
+    class Stuck {
+      @OnAccept()
+      admit() {
+        return new Promise<void>(() => {});
+      }
+
+      @OnData()
+      ignore() {}
+    }
+
+    await using app = await createTestApp(Stuck).start();
+    const listener = app.listener(Stuck);
+    const client = await app.connect(Stuck);
+    await until(() => listener.stats().acceptors.busy === 1);
+    await app.application.stop({ timeout: 50 });
+    expect(await client.closed()).toBe('reset');
+    expect(listener.stats().connections).toMatchObject({ active: 0, rejected: { shutdown: 1 } });
   });
 
   it('tells OnShutdown after OnConnection where that is still running', async () => {
