@@ -1,5 +1,5 @@
-/** How late a deadline may be noticed, as a part of its duration. */
-const SLOTS_PER_DURATION = 32;
+/** Slots of a wheel that one duration takes. */
+const SLOTS_PER_DURATION = 64;
 
 /** Longest delay of Node.js's timers, in milliseconds. */
 const LONGEST_TICK = 2 ** 31 - 1;
@@ -7,9 +7,9 @@ const LONGEST_TICK = 2 ** 31 - 1;
 /**
  * A time limit that very many entries share, on one timer.
  *
- * It is a wheel of slots, each a 32nd of the duration. An entry is looked at only when its slot comes up: if it has been active
+ * It is a wheel of slots, each a 64th of the duration. An entry is looked at only when its slot comes up: if it has been active
  * since, it goes into the slot where it will be due then, so activity costs its owner nothing but noting the time. It expires
- * after its duration, and at most a 32nd (or a millisecond) later.
+ * after its duration, and at most two slots (or two milliseconds) later.
  */
 export class Deadlines<T> {
   readonly #slots = new Map<number, Set<T>>();
@@ -73,6 +73,8 @@ export class Deadlines<T> {
       if (entries === undefined) continue;
       this.#slots.delete(slot);
       for (const entry of entries) {
+        // One that expired just now may have had it deleted, or added anew.
+        if (this.#slotOf.get(entry) !== slot) continue;
         this.#slotOf.delete(entry);
         const due = this.activity(entry) + this.duration;
         if (due > now) this.#place(entry, due);

@@ -9,8 +9,10 @@ const SLICE = 131_072;
 export interface OutboundOwner {
   /** The kernel took less than it was given: bytes wait. */
   outboundStalled(): void;
-  /** Waiting bytes have moved. */
+  /** Bytes that had to wait were taken. */
   outboundMoved(): void;
+  /** What was queued by the end of the tick was given to the socket. */
+  outboundFlushed(): void;
   /** Everything and our FIN were given to the socket. */
   outboundEnded(): void;
 }
@@ -128,6 +130,7 @@ export class Outbound implements ByteSink {
   flushScheduled(): void {
     this.#scheduled = false;
     this.flush();
+    this.#owner.outboundFlushed();
   }
 
   /** Sends what is queued, and then our FIN. */

@@ -43,8 +43,12 @@ type Phase = 'starting' | 'open' | 'failing' | 'closing' | 'closed' | 'finished'
 /** A `recv` that waits for bytes. */
 interface Reader {
   readonly request: ReadRequest;
+  /** Its time is over. */
+  expired: boolean;
   readonly settle: (value: unknown) => void;
   readonly reject: (error: Error) => void;
+  /** Milliseconds. */
+  readonly timeout: number | undefined;
   readonly timer: NodeJS.Timeout | undefined;
 }
 
@@ -71,7 +75,10 @@ export class SocketConnection<In, Out>
   /** Whether the codec gives chunks as they come. */
   #direct: boolean;
   #phase: Phase = 'starting';
-  #pumping = false;
+  /** `#pump` is at work; so too before `start`, since there is no owner yet to call hooks of. */
+  #pumping = true;
+  /** Input was left alone because too much waits to be sent. */
+  #heldBack = false;
   #reader: Reader | undefined;
   /** Whether anything of what follows waits to be looked at. */
   #attention = false;
@@ -218,9 +225,11 @@ export class SocketConnection<In, Out>
     passOn(this.#socket, this);
     this.#touch();
     this.#host.idle?.add(this.#self);
-    this.#pumping = true;
-    this.#outbound.held = true;
-    this.#enter(owner, hooks);
+    // The owner's constructor may have closed it: then no hook is called.
+    if (!this.#isEnding) {
+      this.#outbound.held = true;
+      this.#enter(owner, hooks);
+    }
     this.#unhold();
     this.#pump();
   }
@@ -230,6 +239,7 @@ export class SocketConnection<In, Out>
     this.#reason = { kind: 'error', error };
     this.#host.logger.error(this.#fields(error), 'the handler of a connection could not be made');
     passOn(this.#socket, this);
+    this.#pumping = false;
     resetSocket(this.#socket);
   }
 
@@ -244,14 +254,16 @@ export class SocketConnection<In, Out>
 
   /** The time to stop in is over. */
   cutOff(): void {
+    if (this.#isUndelivered) this.#reason = { kind: 'shutdown' };
     this.#resetBecause({ kind: 'shutdown' });
   }
 
   idleExpired(): void {
     if (this.#isEnding || this.#phase === 'failing') return;
     const handlerWaits = this.#reader !== undefined || this.#streamWants;
-    if (!handlerWaits && (this.#runner.running !== undefined || this.#stream !== undefined)) {
-      // It is the server who is busy, and the client who waits.
+    const isBusy = !handlerWaits && (this.#runner.running !== undefined || this.#stream !== undefined);
+    if (isBusy || this.#paused || !this.#reading) {
+      // It is the server who does not listen, and perhaps the client who waits.
       this.#keep();
       return;
     }
@@ -453,8 +465,15 @@ export class SocketConnection<In, Out>
     this.#pump();
   }
 
+  outboundFlushed(): void {
+    if (this.#drainWaiters !== undefined) this.#settleDrained();
+    if (this.#heldBack) this.#pump();
+  }
+
   outboundEnded(): void {
-    this.#streamFinished?.();
+    const tell = this.#streamFinished;
+    this.#streamFinished = undefined;
+    tell?.();
     this.#linger();
   }
 
@@ -488,9 +507,12 @@ export class SocketConnection<In, Out>
   }
 
   streamEnds(done: () => void): void {
+    if (this.#outbound.finished) {
+      done();
+      return;
+    }
     this.#streamFinished = done;
     this.#outbound.end();
-    if (this.#outbound.finished) done();
   }
 
   streamDestroyed(error: Error | null): void {
@@ -537,17 +559,18 @@ export class SocketConnection<In, Out>
   }
 
   hookThrew(hook: RunningHook, error: Error): void {
-    // What `recv` was rejected with because of the connection's own end is no error of the handler.
-    if (error instanceof ConnectionClosedError && error.reason === this.#reason) return;
-    if (error === this.#reason?.error) return;
-    this.#host.counters.handlerErrors++;
+    // What `recv` was rejected with because of the connection's own end is no error of the hook, nor is that end thrown once more.
+    const isKnown =
+      error === this.#reason?.error || (error instanceof ConnectionClosedError && error.reason === this.#reason);
+    if (!isKnown) this.#host.counters.handlerErrors++;
+    if (hook === 'connection') this.#markStarted();
     if (hook === 'close') {
-      this.#host.logger.error(this.#fields(error), '@OnClose failed');
+      if (!isKnown) this.#host.logger.error(this.#fields(error), '@OnClose failed');
       this.#finish();
     } else if (hook === 'error') {
-      this.#host.logger.error(this.#fields(error), '@OnError failed');
+      if (!isKnown) this.#host.logger.error(this.#fields(error), '@OnError failed');
       this.#afterError();
-    } else {
+    } else if (!isKnown) {
       this.#fail(error);
     }
   }
@@ -564,9 +587,17 @@ export class SocketConnection<In, Out>
   #pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    this.#outbound.held = true;
-    while (this.#step());
-    this.#unhold();
+    const outbound = this.#outbound;
+    do {
+      this.#heldBack = false;
+      outbound.held = true;
+      while (this.#step());
+      outbound.held = false;
+      outbound.flush();
+      // What was held back may go on if the kernel has taken enough at once; if not, `outboundMoved` will come.
+    } while (this.#heldBack && outbound.waiting <= this.#highWaterMark);
+    this.#pumping = false;
+    if (this.#drainWaiters !== undefined) this.#settleDrained();
     this.#updateReading();
   }
 
@@ -579,9 +610,10 @@ export class SocketConnection<In, Out>
 
   /** Does one thing; returns whether there may be more to do. */
   #step(): boolean {
+    if (this.#runner.interrupting) return false;
     if (this.#runner.running !== undefined) {
       const waits = this.#reader !== undefined || this.#stream !== undefined;
-      return waits && !this.#runner.interrupting && this.#stepParked();
+      return waits && this.#stepParked();
     }
     if (this.#phase === 'open' && !this.#attention)
       return this.#stream === undefined ? this.#stepData() : this.#stepStream();
@@ -598,7 +630,10 @@ export class SocketConnection<In, Out>
   /** The handler waits in `recv`, or has left the input to the stream: it goes on unless a hook comes first. */
   #stepParked(): boolean {
     if (this.#error !== undefined) return this.#stepError(this.#error);
-    if (this.#isEnding) return false;
+    if (this.#isEnding) {
+      this.#releaseReader();
+      return false;
+    }
     if (this.#timedOut) return this.#stepTimeout();
     if (this.#shutdownAsked) return this.#stepShutdown();
     // A new owner is looked at when the handler has ended.
@@ -647,6 +682,7 @@ export class SocketConnection<In, Out>
       this.#host.counters.messagesIn++;
       runner.run('data', message);
     }
+    if (this.#outbound.waiting > this.#highWaterMark) this.#heldBack = true;
     return this.#attention && runner.running === undefined;
   }
 
@@ -736,7 +772,7 @@ export class SocketConnection<In, Out>
   }
 
   #tell(error: Error): void {
-    this.#error = error;
+    this.#error ??= error;
     this.#attention = true;
     if (error instanceof TimeoutError) this.#host.logger.info(this.#fields(error), 'connection timed out');
     else this.#host.logger.error(this.#fields(error), 'connection failed');
@@ -778,6 +814,7 @@ export class SocketConnection<In, Out>
   #end(): void {
     if (this.#isEnding) return;
     this.#phase = 'closing';
+    this.#markStarted();
     this.#dropInput();
     this.#releaseReader();
     this.#outbound.end();
@@ -838,9 +875,11 @@ export class SocketConnection<In, Out>
     return new Promise<R>((resolve, reject) => {
       this.#reader = {
         request,
+        expired: false,
         settle: (settled) => resolve(wrap(settled)),
         reject,
-        timer: timeout === undefined ? undefined : setTimeout(() => this.#recvTimeout(timeout), timeout),
+        timeout,
+        timer: timeout === undefined ? undefined : setTimeout(() => this.#readerExpired(), timeout),
       };
       // The time until it asked was not the client's.
       this.#touch();
@@ -853,10 +892,14 @@ export class SocketConnection<In, Out>
   #take(request: ReadRequest): unknown {
     if (this.#isEnding || this.#inputDropped) {
       const reason = this.#reason;
-      if (reason !== undefined && !isOrderly(reason.kind)) throw new ConnectionClosedError(reason);
-      return null;
+      if (reason === undefined || isOrderly(reason.kind)) return null;
+      throw reason.error instanceof TimeoutError ? reason.error : new ConnectionClosedError(reason);
     }
-    if (this.#runner.interrupting || this.#outbound.waiting > this.#highWaterMark) return undefined;
+    if (this.#runner.interrupting) return undefined;
+    if (this.#outbound.waiting > this.#highWaterMark) {
+      this.#heldBack = true;
+      return undefined;
+    }
     const value = this.#inbound.read(request);
     if (value === undefined) return undefined;
     if (value !== null && request.kind === 'message') this.#host.counters.messagesIn++;
@@ -874,15 +917,19 @@ export class SocketConnection<In, Out>
       reader.reject(asError(error));
       return;
     }
-    if (value === undefined) return;
-    this.#forgetReader();
-    reader.settle(value);
+    if (value !== undefined) {
+      this.#forgetReader();
+      reader.settle(value);
+    } else if (reader.expired) {
+      this.#forgetReader();
+      reader.reject(new TimeoutError('recv', reader.timeout ?? 0));
+    }
   }
 
-  #recvTimeout(timeout: number): void {
-    const reader = this.#reader;
-    this.#forgetReader();
-    reader?.reject(new TimeoutError('recv', timeout));
+  #readerExpired(): void {
+    const reader = this.#reader as Reader;
+    reader.expired = true;
+    this.#releaseReader();
   }
 
   #forgetReader(): void {
@@ -890,14 +937,12 @@ export class SocketConnection<In, Out>
     this.#reader = undefined;
   }
 
-  /** The connection ends: a waiting `recv` gets the end of the stream, or the reason why there is none. */
+  /**
+   * What a `recv` waits for will not come: it gets the end of the stream, or the reason why there is none. While another hook
+   * interrupts the handler, that has to wait.
+   */
   #releaseReader(): void {
-    const reader = this.#reader;
-    if (reader === undefined) return;
-    this.#forgetReader();
-    const reason = this.#reason;
-    if (reason === undefined || isOrderly(reason.kind)) reader.settle(null);
-    else reader.reject(reason.error instanceof TimeoutError ? reason.error : new ConnectionClosedError(reason));
+    if (this.#reader !== undefined && !this.#runner.interrupting) this.#serveReader();
   }
 
   #dropInput(): void {

@@ -65,12 +65,15 @@ export class AcceptorPool {
   #wake(): void {
     if (this.#waking) return;
     this.#waking = true;
-    while (this.#busy < this.#size) {
-      const arrival = this.#waiting.shift();
-      if (arrival === undefined) break;
-      this.#busy++;
-      this.setUp(arrival);
+    try {
+      while (this.#busy < this.#size) {
+        const arrival = this.#waiting.shift();
+        if (arrival === undefined) break;
+        this.#busy++;
+        this.setUp(arrival);
+      }
+    } finally {
+      this.#waking = false;
     }
-    this.#waking = false;
   }
 }

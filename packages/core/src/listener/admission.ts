@@ -129,13 +129,16 @@ export class Admission {
   #wake(): void {
     if (this.#waking) return;
     this.#waking = true;
-    while (this.#active < this.#maxConnections) {
-      const arrival = this.#waiting.shift();
-      if (arrival === undefined) break;
-      this.#waits.delete(arrival);
-      this.#admit(arrival);
+    try {
+      while (this.#active < this.#maxConnections) {
+        const arrival = this.#waiting.shift();
+        if (arrival === undefined) break;
+        this.#waits.delete(arrival);
+        this.#admit(arrival);
+      }
+    } finally {
+      this.#waking = false;
     }
-    this.#waking = false;
   }
 
   #count(ip: string, change: 1 | -1): void {

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { bytes } from '../codec/bytes.js';
 import type { Codec } from '../codec/codec.js';
+import { asError } from '../connection/as-error.js';
 import type { CloseReason, Connection } from '../connection/connection.js';
 import type { ConnectionHost } from '../connection/connection-host.js';
 import { Deadlines } from '../connection/deadlines.js';
@@ -8,10 +9,9 @@ import { type Environment, rootEnvironment } from '../connection/environment.js'
 import { isPromise } from '../connection/promise-like.js';
 import { SocketConnection } from '../connection/socket-connection.js';
 import type { Descriptor } from '../descriptor/descriptor.js';
-import { ListenError, StateError, TimeoutError } from '../errors.js';
+import { StateError, TimeoutError } from '../errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Counters, type ListenerStatistics, type RejectReason } from '../telemetry/statistics.js';
-import { type BindTarget, bind, describeTarget, unbind } from '../transport/bind.js';
 import type { Endpoint } from '../transport/endpoint.js';
 import { descriptorCeiling, descriptorOf } from '../transport/file-descriptors.js';
 import { hold, resetSocket } from '../transport/held-socket.js';
@@ -19,9 +19,12 @@ import { AcceptorPool } from './acceptor-pool.js';
 import { Admission, type AdmissionDesk } from './admission.js';
 import { Alarms } from './alarms.js';
 import { Arrival } from './arrival.js';
+import { Binding } from './binding.js';
+import { CountWatch } from './count-watch.js';
 import { Listener, type ListenerStatus, type StopOptions, type WaitOptions } from './listener.js';
 import type { Owners } from './owners.js';
 import { SocketIncoming } from './socket-incoming.js';
+import { startTimer } from './timer.js';
 
 type AnyConnection = SocketConnection<unknown, unknown>;
 
@@ -61,11 +64,10 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   #status: ListenerStatus = 'starting';
   /** Admitted and not yet over, exempt ones included. */
   #open = 0;
-  #endpoint: Endpoint | undefined;
-  #ceiling = Infinity;
+  readonly #ceiling = descriptorCeiling();
   #lastRefusal = -Infinity;
-  #watchers: (() => void)[] = [];
-  #binding: Promise<void> = Promise.resolve();
+  readonly #watch = new CountWatch();
+  readonly #binding: Binding;
   #stopped: Promise<void> | undefined;
   #tellOver: () => void = () => undefined;
   /** Resolves when it has stopped, for whatever reason; never rejects. */
@@ -108,6 +110,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       keepAlive: options.keepAlive,
       keepAliveInitialDelay: options.keepAliveInitialDelay,
     });
+    this.#binding = new Binding(this.#server, descriptor);
     this.#server.on('connection', (socket) => this.#arrived(socket));
     this.#server.on('error', (error) => this.#serverFailed(error));
   }
@@ -121,7 +124,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   get endpoint(): Endpoint {
-    return this.#endpoint ?? { address: '', port: 0, family: 'unix' };
+    return this.#binding.endpoint;
   }
 
   get address(): string {
@@ -142,6 +145,10 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
   get status(): ListenerStatus {
     return this.#status;
+  }
+
+  get #isStopping(): boolean {
+    return this.#status === 'draining' || this.#status === 'stopped';
   }
 
   get connections(): ReadonlySet<Connection<unknown, unknown>> {
@@ -196,99 +203,50 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
   /** Binds. What arrives is held until `open`. Rejects with a ListenError. */
   bind(): Promise<void> {
-    this.#binding = this.#bind();
-    return this.#binding;
-  }
-
-  async #bind(): Promise<void> {
-    const target = this.#target();
-    try {
-      await bind(this.#server, target);
-    } catch (error) {
-      throw new ListenError(this.name, describeTarget(target), error as Error);
-    }
-    this.#endpoint = endpointOf(this.#server, target);
-    this.#ceiling = descriptorCeiling();
-  }
-
-  /** The descriptor's address, with the port that was picked the first time. */
-  #target(): BindTarget {
-    const { port, path, fd, host, mode, backlog, options } = this.#descriptor;
-    return {
-      port: port === 0 ? (this.#endpoint?.port ?? 0) : port,
-      path,
-      fd,
-      host,
-      mode,
-      backlog,
-      ipv6Only: options.ipv6Only,
-      reusePort: options.reusePort,
-    };
+    return this.#binding.inTurn(() => this.#binding.bind());
   }
 
   /** The application is up: serves those who came already, and whoever comes. */
   open(): void {
     if (this.#status !== 'starting') return;
     this.#status = 'listening';
-    this.logger.info({ listener: this.name, address: this.#described }, 'listening');
+    this.logger.info({ listener: this.name, address: this.#binding.description }, 'listening');
     const held = this.#held;
     this.#held = [];
     for (const socket of held) this.#arrived(socket);
   }
 
-  get #described(): string {
-    return describeTarget({ ...this.#target(), fd: undefined, ...(this.port === 0 ? {} : { port: this.port }) });
+  suspend(): Promise<void> {
+    return this.#binding.inTurn(async () => {
+      if (this.#status !== 'listening') return;
+      if (this.#descriptor.fd !== undefined) {
+        throw new StateError(
+          `${this.name} listens on an inherited descriptor, which cannot be opened again: it can be stopped, not suspended`,
+        );
+      }
+      this.#status = 'suspended';
+      this.#binding.release();
+      this.logger.info({ listener: this.name }, 'suspended');
+    });
   }
 
-  async suspend(): Promise<void> {
-    await this.#binding.catch(() => undefined);
-    if (this.#status !== 'listening') return;
-    if (this.#descriptor.fd !== undefined) {
-      throw new StateError(
-        `${this.name} listens on an inherited descriptor, which cannot be opened again: it can be stopped, not suspended`,
-      );
-    }
-    this.#status = 'suspended';
-    unbind(this.#server);
-    this.logger.info({ listener: this.name }, 'suspended');
+  resume(): Promise<void> {
+    return this.#binding.inTurn(async () => {
+      if (this.#isStopping) throw new StateError(`${this.name} has been stopped and cannot resume`);
+      if (this.#status !== 'suspended') return;
+      await this.#binding.bind();
+      // A stop that came meanwhile is next in turn, and releases it.
+      if (this.#isStopping) return;
+      this.#status = 'listening';
+      this.logger.info({ listener: this.name, address: this.#binding.description }, 'resumed');
+    });
   }
 
-  async resume(): Promise<void> {
-    await this.#binding.catch(() => undefined);
-    if (this.#status === 'draining' || this.#status === 'stopped')
-      throw new StateError(`${this.name} has been stopped and cannot resume`);
-    if (this.#status !== 'suspended') return;
-    this.#status = 'listening';
-    try {
-      await this.bind();
-    } catch (error) {
-      if (this.#status === 'listening') this.#status = 'suspended';
-      throw error;
-    }
-    this.logger.info({ listener: this.name, address: this.#described }, 'resumed');
-  }
-
-  async waitForConnections(
+  waitForConnections(
     predicate: (connections: number) => boolean,
     { timeout = Infinity }: WaitOptions = {},
   ): Promise<void> {
-    if (predicate(this.#open)) return;
-    await new Promise<void>((resolve, reject) => {
-      const watcher = (): void => {
-        if (!predicate(this.#open)) return;
-        settle();
-        resolve();
-      };
-      const settle = (): void => {
-        clearTimeout(timer);
-        this.#watchers = this.#watchers.filter((other) => other !== watcher);
-      };
-      const timer = startTimer(timeout, () => {
-        settle();
-        reject(new TimeoutError('connections', timeout));
-      });
-      this.#watchers.push(watcher);
-    });
+    return this.#watch.wait(this.#open, predicate, timeout);
   }
 
   stop({ timeout = this.#descriptor.timeouts.shutdown }: StopOptions = {}): Promise<void> {
@@ -302,9 +260,11 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   async #drain(): Promise<void> {
     const before = this.#status;
     this.#status = 'draining';
-    await this.#binding.catch(() => undefined);
-    unbind(this.#server);
-    for (const socket of this.#held.splice(0)) this.#refuse(socket, 'shutdown');
+    await this.#binding.inTurn(async () => this.#binding.release());
+    for (const socket of this.#held.splice(0)) {
+      this.counters.accepted++;
+      this.#refuse(socket, 'shutdown');
+    }
     this.#admission.clear();
     for (const arrival of this.#acceptors.clear()) this.#giveUp(arrival, 'shutdown');
     for (const connection of this.#connections) connection.stop();
@@ -330,7 +290,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
         'hooks of closed connections are still running; not waiting for them',
       );
       this.#open = 0;
-      this.#notifyWatchers();
+      this.#watch.tell(this.#open);
     });
     void this.#stopped?.finally(() => clearTimeout(timer));
   }
@@ -355,7 +315,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   #refusal(socket: Socket, ip: string): RejectReason | undefined {
-    if (this.#status !== 'listening' && this.#status !== 'suspended') return 'shutdown';
+    if (this.#isStopping) return 'shutdown';
     if (descriptorOf(socket) >= this.#ceiling) return this.#outOfDescriptors();
     return this.#admission.refusal(ip);
   }
@@ -386,7 +346,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   admitted(arrival: Arrival): void {
     this.#open++;
     this.#alarms?.check(this.#open);
-    this.#notifyWatchers();
+    this.#watch.tell(this.#open);
     this.#acceptors.enter(arrival);
   }
 
@@ -408,7 +368,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   };
 
   #setUp(arrival: Arrival): void {
-    if (this.#status === 'draining' || this.#status === 'stopped') {
+    if (this.#isStopping) {
       arrival.state = 'accepting';
       this.#turnAway(arrival, 'shutdown');
       return;
@@ -442,7 +402,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     if (arrival.state === 'done') return;
     if (incoming.rejected) {
       this.#turnAway(arrival, 'accept');
-    } else if (this.#status === 'draining' || this.#status === 'stopped') {
+    } else if (this.#isStopping) {
       this.#turnAway(arrival, 'shutdown');
     } else {
       this.#forget(arrival);
@@ -455,7 +415,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   #acceptFailed(arrival: Arrival, error: unknown): void {
     const fields = { listener: this.name, remote: arrival.ip, err: error };
     if (error instanceof TimeoutError) this.logger.warn(fields, '@OnAccept took too long');
-    else this.logger.error(fields, '@OnAccept failed');
+    else this.logger.error(fields, 'a connection could not be set up');
     if (!(error instanceof TimeoutError)) this.counters.handlerErrors++;
     this.#turnAway(arrival, 'accept');
   }
@@ -480,16 +440,23 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   #connect(arrival: Arrival): void {
+    let connection: AnyConnection;
+    try {
+      connection = new SocketConnection(this, arrival.socket, arrival, arrival.env);
+    } catch (error) {
+      // The codec's: it makes a decoder for each connection.
+      this.#acceptFailed(arrival, error);
+      return;
+    }
     arrival.state = 'done';
-    const connection: AnyConnection = new SocketConnection(this, arrival.socket, arrival, arrival.env);
+    if (arrival.highWaterMark !== undefined) connection.setOptions({ highWaterMark: arrival.highWaterMark });
     let owner: object;
     try {
       owner = this.#owners.own(connection, this);
     } catch (error) {
-      connection.abandon(error instanceof Error ? error : new Error(String(error)));
+      connection.abandon(asError(error));
       return;
     }
-    if (arrival.highWaterMark !== undefined) connection.setOptions({ highWaterMark: arrival.highWaterMark });
     this.#connections.add(connection);
     connection.start(owner, this.#owners.hooks);
   }
@@ -522,28 +489,11 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     if (this.#open > 0) this.#open--;
     // Lets the next one in, so it comes after the count.
     this.#admission.leave(arrival);
-    this.#notifyWatchers();
+    this.#watch.tell(this.#open);
   }
-
-  #notifyWatchers(): void {
-    if (this.#watchers.length === 0) return;
-    for (const watcher of this.#watchers.slice()) watcher();
-  }
-}
-
-function endpointOf(server: Server, target: BindTarget): Endpoint {
-  const bound = server.address();
-  if (bound === null || typeof bound === 'string')
-    return { address: bound ?? target.path ?? '', port: 0, family: 'unix' };
-  return { address: bound.address, port: bound.port, family: bound.family === 'IPv4' ? 'IPv4' : 'IPv6' };
 }
 
 function requireCount(what: string, value: number, allowed = false): void {
   if (allowed || (Number.isSafeInteger(value) && value >= 1)) return;
   throw new RangeError(`${what} takes a whole number of 1 or more, not ${value}`);
-}
-
-function startTimer(milliseconds: number, callback: () => void): NodeJS.Timeout | undefined {
-  // Node.js fires a timer that is too long at once.
-  return milliseconds > 2 ** 31 - 1 ? undefined : setTimeout(callback, milliseconds);
 }

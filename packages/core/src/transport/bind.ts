@@ -1,5 +1,6 @@
 import { chmodSync } from 'node:fs';
 import type { ListenOptions, Server } from 'node:net';
+import { isMainThread } from 'node:worker_threads';
 import { removeStaleSocket } from './unix-socket.js';
 
 /** Where to listen: one of `port`, `path` and `fd`. */
@@ -48,6 +49,12 @@ function listen(server: Server, target: BindTarget): void {
     return;
   }
   if (mode === undefined) {
+    server.listen({ path, backlog });
+    return;
+  }
+  if (!isMainThread) {
+    // Only the main thread may set the mask.
+    server.once('listening', () => chmodSync(path, mode));
     server.listen({ path, backlog });
     return;
   }

@@ -1,0 +1,74 @@
+import type { Server } from 'node:net';
+import type { Descriptor } from '../descriptor/descriptor.js';
+import { ListenError } from '../errors.js';
+import { type BindTarget, bind, describeTarget, unbind } from '../transport/bind.js';
+import type { Endpoint } from '../transport/endpoint.js';
+
+/**
+ * A server's hold on its address: bound and released any number of times.
+ *
+ * Each operation waits for the one before it, so that they end as the last one asked for, in whatever order they come.
+ */
+export class Binding {
+  readonly #server: Server;
+  readonly #descriptor: Descriptor;
+  #endpoint: Endpoint = { address: '', port: 0, family: 'unix' };
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(server: Server, descriptor: Descriptor) {
+    this.#server = server;
+    this.#descriptor = descriptor;
+  }
+
+  /** Where the server is bound, or was last. */
+  get endpoint(): Endpoint {
+    return this.#endpoint;
+  }
+
+  /** Where the server is bound, for people. */
+  get description(): string {
+    return describeTarget(this.#target());
+  }
+
+  /** Runs an operation when the one before has ended, however it ended. */
+  inTurn<T>(operation: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(operation);
+    this.#last = done.catch(() => {
+      // Whoever asked for it gets the error; the next operation starts from what has become of it.
+    });
+    return done;
+  }
+
+  /** Binds, on the port picked the first time where any would do. Throws a ListenError. */
+  async bind(): Promise<void> {
+    const target = this.#target();
+    try {
+      await bind(this.#server, target);
+    } catch (error) {
+      throw new ListenError(this.#descriptor.name, describeTarget(target), error as Error);
+    }
+    const bound = this.#server.address();
+    this.#endpoint =
+      bound === null || typeof bound === 'string'
+        ? { address: bound ?? target.path ?? '', port: 0, family: 'unix' }
+        : { address: bound.address, port: bound.port, family: bound.family === 'IPv4' ? 'IPv4' : 'IPv6' };
+  }
+
+  release(): void {
+    unbind(this.#server);
+  }
+
+  #target(): BindTarget {
+    const { port, path, fd, host, mode, backlog, options } = this.#descriptor;
+    return {
+      port: port === 0 ? this.#endpoint.port : port,
+      path,
+      fd,
+      host,
+      mode,
+      backlog,
+      ipv6Only: options.ipv6Only,
+      reusePort: options.reusePort,
+    };
+  }
+}
