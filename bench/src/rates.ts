@@ -1,0 +1,128 @@
+// How many messages a server handles in a second of its CPU time, measured in turns with its rivals.
+
+import type { Machine } from './machine.js';
+import type { Options } from './options.js';
+import type { Figures, Measurement, Outcome, Verdict } from './outcome.js';
+import { LoadProcess, ServerProcess } from './processes.js';
+import type { Contender, Scenario } from './scenarios.js';
+import { median, spread } from './statistics.js';
+
+interface Sample {
+  /** Messages per second of the server's CPU time. */
+  readonly rate: number;
+  /** Microseconds. */
+  readonly p50: number;
+  readonly p99: number;
+  /** CPU time as a part of the time that has passed. 1 is a saturated core. */
+  readonly serverCpu: number;
+  readonly loadCpu: number;
+}
+
+/** The samples of each contender, by its name; those with the same index were taken in the same round. */
+type Samples = ReadonlyMap<string, readonly Sample[]>;
+
+/** A slice this many times as long as a measured one comes first, for the compiler to have seen the code. */
+const WARM_UP = 3;
+
+export function rates(scenario: Scenario): Measurement {
+  return {
+    name: scenario.name,
+    measure: async (machine, options) => outcome(scenario, await takeSamples(scenario, machine, options)),
+  };
+}
+
+function outcome({ title, unit, reference, budgets }: Scenario, samples: Samples): Outcome {
+  return {
+    title: `${title}: ${unit} per second of server CPU`,
+    figures: Object.fromEntries(
+      [...samples].map(([name, list]) => [name, figures(list, ratios(samples, name, reference))]),
+    ),
+    verdicts: budgets.map(({ contender, against, atLeast }): Verdict => {
+      const measured = ratios(samples, contender, against);
+      return {
+        what: `${contender} against ${against}`,
+        measured: median(measured),
+        spread: spread(measured),
+        limit: atLeast,
+        kind: 'at least',
+        unit: '×',
+      };
+    }),
+  };
+}
+
+function figures(samples: readonly Sample[], ratio: readonly number[]): Figures {
+  const of = (key: keyof Sample) => median(samples.map((sample) => sample[key]));
+  return {
+    rate: of('rate'),
+    ratio: median(ratio),
+    spread: spread(ratio),
+    p50: of('p50'),
+    p99: of('p99'),
+    serverCpu: of('serverCpu'),
+    loadCpu: of('loadCpu'),
+  };
+}
+
+async function takeSamples(scenario: Scenario, machine: Machine, options: Options): Promise<Samples> {
+  const contenders = scenario.contenders.filter(({ runtime }) => runtime !== 'bun' || machine.hasBun);
+  const samples = new Map(contenders.map(({ name }) => [name, [] as Sample[]]));
+  for (let generation = 0; generation < options.generations; generation++) {
+    const arenas: Arena[] = [];
+    try {
+      for (const contender of contenders) arenas.push(await Arena.open(contender, machine));
+      for (const arena of arenas) await arena.sample(options.seconds * WARM_UP);
+      for (let round = 0; round < options.rounds; round++) {
+        // There and back, so that whatever changes slowly weighs on all alike.
+        for (const arena of round % 2 === 0 ? arenas : arenas.toReversed()) {
+          samples.get(arena.name)?.push(await arena.sample(options.seconds));
+        }
+      }
+    } finally {
+      await Promise.all(arenas.map((arena) => arena.close()));
+    }
+  }
+  return samples;
+}
+
+/** The ratio of the two rates in each round. */
+function ratios(samples: Samples, contender: string, against: string): number[] {
+  const others = samples.get(against) ?? [];
+  return (samples.get(contender) ?? []).map(({ rate }, round) => rate / (others[round]?.rate ?? Number.NaN));
+}
+
+/** A server and the load on it. */
+class Arena {
+  private constructor(
+    readonly name: string,
+    private readonly server: ServerProcess,
+    private readonly load: LoadProcess,
+  ) {}
+
+  static async open({ name, peer, runtime, load }: Contender, machine: Machine): Promise<Arena> {
+    const server = await ServerProcess.start(machine, peer, runtime);
+    try {
+      return new Arena(name, server, await LoadProcess.start(machine, server.port, load));
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
+
+  async sample(seconds: number): Promise<Sample> {
+    const before = await this.server.ask('cpu');
+    const result = await this.load.run(seconds);
+    const cpu = ((await this.server.ask('cpu')) - before) / 1e6;
+    return {
+      rate: result.messages / cpu,
+      p50: result.p50,
+      p99: result.p99,
+      serverCpu: cpu / result.seconds,
+      loadCpu: result.cpu / result.seconds,
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.server.stop(), this.load.stop()]);
+  }
+}

@@ -1,0 +1,155 @@
+// What is measured, and what of it has a budget.
+
+/** What the load does; see load.c. */
+export interface Load {
+  readonly mode: 'stream' | 'visit';
+  readonly connections: number;
+  /** Connections that have requests in flight at the same time. */
+  readonly active: number;
+  /** Requests in flight on each of them. */
+  readonly depth: number;
+  /** Whether each connection has exchanged a message before the measurement. */
+  readonly touch: boolean;
+  readonly request: string;
+  readonly response: string;
+}
+
+/** One side of a comparison: a server under a load. */
+export interface Contender {
+  readonly name: string;
+  /** The file in `peers/`. */
+  readonly peer: string;
+  readonly runtime?: 'bun';
+  readonly load: Load;
+}
+
+export interface Budget {
+  readonly contender: string;
+  readonly against: string;
+  /** The contender's rate is to be this many times the other's. */
+  readonly atLeast: number;
+}
+
+/** Contenders that are measured in turns. */
+export interface Scenario {
+  readonly name: string;
+  readonly title: string;
+  /** What is counted. */
+  readonly unit: string;
+  /** The contender that all others are shown as a multiple of. */
+  readonly reference: string;
+  readonly contenders: readonly Contender[];
+  readonly budgets: readonly Budget[];
+}
+
+export const echo: Load = {
+  mode: 'stream',
+  connections: 50,
+  active: 50,
+  depth: 1,
+  touch: true,
+  request: 'x'.repeat(64),
+  response: 'x'.repeat(64),
+};
+
+export const visits: Load = { ...echo, mode: 'visit' };
+
+const line = 'GET session:48151623 user:4711\n';
+const lines: Load = { ...echo, depth: 32, request: line, response: line };
+
+const message = JSON.stringify({
+  id: 4711,
+  name: 'Ada Lovelace',
+  email: 'ada@example.org',
+  tags: ['mathematics', 'engines'],
+  active: true,
+});
+const jsonLines: Load = { ...lines, request: `${message}\n`, response: `${message}\n` };
+const nestMessages: Load = {
+  ...lines,
+  request: nestFrame(`{"pattern":"echo","data":${message},"id":"1"}`),
+  response: nestFrame(`{"response":${message},"isDisposed":true,"id":"1"}`),
+};
+
+function nestFrame(json: string): string {
+  return `${json.length}#${json}`;
+}
+
+/** Ten requests in flight, on one connection after the other of all that are open. */
+function crowd(connections: number): Load {
+  return { ...echo, connections, active: 10 };
+}
+
+const crowds = [10, 1_000, 10_000];
+
+export const scenarios: readonly Scenario[] = [
+  {
+    name: 'echo',
+    title: 'Echo: 64 bytes, 50 connections, 1 request in flight on each',
+    unit: 'messages',
+    reference: 'node:net',
+    contenders: [
+      { name: 'node:net', peer: 'bare-echo', load: echo },
+      { name: 'reagent @OnData', peer: 'reagent-push', load: echo },
+      { name: 'reagent for await', peer: 'reagent-pull', load: echo },
+      { name: 'node:net for await', peer: 'bare-iterated', load: echo },
+      { name: 'Bun.listen', peer: 'bun-echo', runtime: 'bun', load: echo },
+    ],
+    budgets: [
+      { contender: 'reagent @OnData', against: 'node:net', atLeast: 0.97 },
+      { contender: 'reagent for await', against: 'node:net', atLeast: 0.95 },
+    ],
+  },
+  {
+    name: 'lines',
+    title: 'Lines: 31 bytes, 50 connections, 32 lines in flight on each',
+    unit: 'lines',
+    reference: 'split, a write a line',
+    contenders: [
+      { name: 'split, a write a line', peer: 'bare-lines-split', load: lines },
+      { name: 'node:readline', peer: 'bare-lines-readline', load: lines },
+      { name: 'hand-tuned, bytes', peer: 'bare-lines-tuned', load: lines },
+      { name: 'hand-tuned, text', peer: 'bare-lines-text', load: lines },
+      { name: 'reagent lines()', peer: 'reagent-lines', load: lines },
+      { name: 'no lines, chunks echoed', peer: 'bare-echo', load: lines },
+    ],
+    budgets: [
+      { contender: 'reagent lines()', against: 'split, a write a line', atLeast: 10 },
+      { contender: 'reagent lines()', against: 'hand-tuned, bytes', atLeast: 0.9 },
+    ],
+  },
+  {
+    name: 'json',
+    title: 'JSON: 109 bytes, 50 connections, 32 messages in flight on each',
+    unit: 'messages',
+    reference: 'NestJS TCP',
+    contenders: [
+      { name: 'NestJS TCP', peer: 'nest-json', load: nestMessages },
+      { name: 'reagent lines().pipe(json(schema))', peer: 'reagent-json', load: jsonLines },
+    ],
+    budgets: [{ contender: 'reagent lines().pipe(json(schema))', against: 'NestJS TCP', atLeast: 8 }],
+  },
+  {
+    name: 'visits',
+    title: 'Connect, echo, close: 64 bytes, 50 connections at a time',
+    unit: 'connections',
+    reference: 'node:net',
+    contenders: [
+      { name: 'node:net', peer: 'bare-echo', load: visits },
+      { name: 'node:net, same socket options', peer: 'bare-echo-options', load: visits },
+      { name: 'reagent @OnData', peer: 'reagent-push', load: visits },
+    ],
+    budgets: [{ contender: 'reagent @OnData', against: 'node:net', atLeast: 0.9 }],
+  },
+  {
+    name: 'crowd',
+    title: 'Growth: 64 bytes, 10 requests in flight, on one connection after the other of all that are open',
+    unit: 'messages',
+    reference: 'node:net, 10 open',
+    contenders: crowds.flatMap((open) => [
+      { name: `node:net, ${open} open`, peer: 'bare-echo', load: crowd(open) },
+      { name: `reagent @OnData, ${open} open`, peer: 'reagent-push', load: crowd(open) },
+    ]),
+    budgets: [],
+  },
+];
