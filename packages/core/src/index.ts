@@ -50,7 +50,7 @@ export type {
   ShutdownHook,
   TimeoutHook,
 } from './decorators/hooks.js';
-export type { Constructor } from './decorators/metadata.js';
+export type { Constructor, Token } from './decorators/metadata.js';
 export {
   type DynamicModule,
   Module,

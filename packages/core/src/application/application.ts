@@ -1,5 +1,4 @@
-import type { InjectionToken } from 'tsyringe';
-import type { Constructor } from '../decorators/metadata.js';
+import type { Constructor, Token } from '../decorators/metadata.js';
 import type { DescriptorInput } from '../descriptor/descriptor.js';
 import type { Listener, StopOptions } from '../listener/listener.js';
 import type { ApplicationStatistics } from '../telemetry/statistics.js';
@@ -20,7 +19,7 @@ export abstract class Application implements AsyncDisposable {
   abstract listener(nameOrClass: string | Constructor): Listener;
 
   /** What the application's container has for a token. */
-  abstract resolve<T>(token: InjectionToken<T>): T;
+  abstract resolve<T>(token: Token<T>): T;
 
   /**
    * Starts one more listener, which stops with the application or by `listener.stop()`.

@@ -98,7 +98,10 @@ class Providers implements ProviderSet, SingletonStore {
       if ('useValue' in form) this.#give(token, form.useValue);
       else if ('useFactory' in form) this.#register(token, module, 'factory', () => form.useFactory(this.container));
       else if ('useClass' in form) this.#register(token, module, 'class', this.#constructorOf(form.useClass));
-      else this.#register(token, module, 'alias', () => this.container.resolve(form.useExisting));
+      else
+        this.#register(token, module, 'alias', () =>
+          this.container.resolve(form.useExisting as InjectionToken<unknown>),
+        );
     }
     const cells = [...this.#cells.values()];
     for (const cell of cells) if (cell.how === 'factory') await this.#finish(cell);

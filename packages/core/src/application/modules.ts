@@ -118,7 +118,9 @@ class ModuleReader {
       const fault = faultOfProvider(provider);
       if (fault === undefined) {
         const form = typeof provider === 'function' ? { token: provider, useClass: provider } : provider;
-        this.#providers.set(form.token, { token: form.token, form, module: where });
+        // Abstract classes serve as tokens too; tsyringe's type does not say so.
+        const token = form.token as InjectionToken<unknown>;
+        this.#providers.set(token, { token, form, module: where });
       } else {
         this.#report(where, `providers[${index}]`, fault);
       }

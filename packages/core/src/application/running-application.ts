@@ -1,5 +1,5 @@
 import type { InjectionToken } from 'tsyringe';
-import { type Constructor, nameOf } from '../decorators/metadata.js';
+import { type Constructor, nameOf, type Token } from '../decorators/metadata.js';
 import { reagentOf } from '../decorators/reagent.js';
 import type { DescriptorInput } from '../descriptor/descriptor.js';
 import { ConfigurationError, StateError } from '../errors.js';
@@ -52,8 +52,9 @@ export class RunningApplication extends Application {
     );
   }
 
-  resolve<T>(token: InjectionToken<T>): T {
-    return this.#providers.container.resolve(token);
+  resolve<T>(token: Token<T>): T {
+    // tsyringe takes abstract classes as tokens; only its type does not say so.
+    return this.#providers.container.resolve(token as InjectionToken<T>);
   }
 
   async start(reagent: Constructor, descriptor: DescriptorInput = {}): Promise<Listener> {

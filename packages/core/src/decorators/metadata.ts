@@ -1,10 +1,15 @@
 // Where the decorators leave what they record, and how it is read back.
 
 import 'reflect-metadata';
+import type { InjectionToken } from 'tsyringe';
 
 /** A class that can be instantiated. Its parameters are the container's business, so they may be anything. */
 // biome-ignore lint/suspicious/noExplicitAny: with `unknown[]` no class that has parameters would be one
 export type Constructor<T extends object = object> = new (...parameters: any[]) => T;
+
+/** What something is injected by: a class, be it abstract, a string or a symbol. */
+// biome-ignore lint/suspicious/noExplicitAny: as above
+export type Token<T = unknown> = InjectionToken<T> | (abstract new (...parameters: any[]) => T);
 
 /** `Symbol.for`, so that two copies of this package in one process read each other's classes. */
 export const metadataKeys = {

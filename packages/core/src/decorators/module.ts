@@ -1,5 +1,5 @@
-import type { DependencyContainer, InjectionToken } from 'tsyringe';
-import { type Constructor, metadataKeys } from './metadata.js';
+import type { DependencyContainer } from 'tsyringe';
+import { type Constructor, metadataKeys, type Token } from './metadata.js';
 
 /**
  * Something the container gives to who asks for its token: a class, which is its own token, or a token with the way to get its value.
@@ -9,10 +9,10 @@ import { type Constructor, metadataKeys } from './metadata.js';
  */
 export type Provider =
   | Constructor
-  | { readonly token: InjectionToken<unknown>; readonly useClass: Constructor }
-  | { readonly token: InjectionToken<unknown>; readonly useValue: unknown }
-  | { readonly token: InjectionToken<unknown>; readonly useFactory: (container: DependencyContainer) => unknown }
-  | { readonly token: InjectionToken<unknown>; readonly useExisting: InjectionToken<unknown> };
+  | { readonly token: Token; readonly useClass: Constructor }
+  | { readonly token: Token; readonly useValue: unknown }
+  | { readonly token: Token; readonly useFactory: (container: DependencyContainer) => unknown }
+  | { readonly token: Token; readonly useExisting: Token };
 
 /** A module class with what this import of it adds, as a static `forRoot(options)` returns it. */
 export interface DynamicModule extends ModuleDefinition {
