@@ -2,8 +2,11 @@ const EMPTY = Buffer.alloc(0);
 const NONE: readonly Buffer[] = [];
 
 /** A chunk smaller than this is copied behind its predecessor, so that a client which drips bytes does not cost a Buffer for each. */
-const COPY_BELOW = 4_096;
+const COPY_BELOW = 512;
 const SMALLEST_BLOCK = 1_024;
+
+/** A block of copied chunks that has become as large as this is left as it is, and another begins. */
+const LARGE_BLOCK = 65_536;
 
 /** What is taken from a chunk larger than this is copied if it is less than a quarter of it: it may be kept much longer than the rest. */
 const SHARE_BELOW = 8_192;
@@ -189,6 +192,10 @@ export class ByteQueue {
    * @throws RangeError if there are not as many.
    */
   skip(count: number): void {
+    if (count >= 0 && count <= this.contiguous) {
+      this.#advance(count);
+      return;
+    }
     this.#require(0, count);
     let left = count;
     while (left > 0) {
@@ -353,7 +360,7 @@ export class ByteQueue {
     const last = this.#last;
     const isFront = this.#later.length === 0;
     const kept = isFront ? last.subarray(this.#offset) : last;
-    const isJoined = kept.length < 16 * COPY_BELOW;
+    const isJoined = kept.length < LARGE_BLOCK;
     const start = isJoined ? kept.length : 0;
     const block = Buffer.allocUnsafeSlow(Math.max(SMALLEST_BLOCK, 2 * (start + chunk.length)));
     if (isJoined) kept.copy(block, 0);

@@ -33,15 +33,6 @@ export function requireBoolean(codec: string, option: string, value: unknown): v
   throw new TypeError(`${codec}({ ${option} }) takes true or false, not ${shown(value)}`);
 }
 
-/** A delimiter's bytes. */
-export function delimiterBytes(codec: string, delimiter: unknown, encoding: BufferEncoding = 'utf8'): Buffer {
-  if (typeof delimiter !== 'string' && !(delimiter instanceof Uint8Array)) {
-    throw new TypeError(`${codec}() takes a delimiter of text or bytes, not ${shown(delimiter)}`);
-  }
-  if (delimiter.length === 0) throw new RangeError(`${codec}() takes a delimiter of at least one byte`);
-  return typeof delimiter === 'string' ? Buffer.from(delimiter, encoding) : Buffer.from(delimiter);
-}
-
 export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'object' && value !== null)

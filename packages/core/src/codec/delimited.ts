@@ -1,7 +1,7 @@
 import { InvalidMessageError } from '../errors.js';
 import type { ByteQueue } from './byte-queue.js';
 import type { ByteSink, Decoder } from './codec.js';
-import { delimiterBytes, FRAME_MAX_LENGTH, requireBoolean, requireLength, requireOptions } from './codec-options.js';
+import { FRAME_MAX_LENGTH, requireBoolean, requireLength, requireOptions, shown } from './codec-options.js';
 import { DelimiterSearch } from './delimiter-search.js';
 import { FramedCodec } from './framed-codec.js';
 
@@ -39,7 +39,15 @@ export function delimited(
   options: DelimitedOptions = {},
 ): FramedCodec<Buffer, Uint8Array | string> {
   requireOptions('delimited', options, ['maxLength', 'requireDelimiter']);
-  return new DelimitedCodec(delimiterBytes('delimited', delimiter), options);
+  return new DelimitedCodec(bytesOf(delimiter), options);
+}
+
+function bytesOf(delimiter: unknown): Buffer {
+  if (typeof delimiter !== 'string' && !(delimiter instanceof Uint8Array)) {
+    throw new TypeError(`delimited() takes a delimiter of text or bytes, not ${shown(delimiter)}`);
+  }
+  if (delimiter.length === 0) throw new RangeError('delimited() takes a delimiter of at least one byte');
+  return typeof delimiter === 'string' ? Buffer.from(delimiter) : Buffer.from(delimiter);
 }
 
 class DelimitedCodec extends FramedCodec<Buffer, Uint8Array | string> {
@@ -61,8 +69,14 @@ class DelimitedCodec extends FramedCodec<Buffer, Uint8Array | string> {
   }
 
   encode(message: Uint8Array | string, output: ByteSink): void {
-    const frame = Buffer.concat([typeof message === 'string' ? Buffer.from(message) : message, this.#delimiter]);
-    if (frame.indexOf(this.#delimiter) !== frame.length - this.#delimiter.length) {
+    const delimiter = this.#delimiter;
+    const size = typeof message === 'string' ? Buffer.byteLength(message) : message.length;
+    const frame = Buffer.allocUnsafe(size + delimiter.length);
+    if (typeof message === 'string') frame.write(message);
+    else frame.set(message);
+    frame.set(delimiter, size);
+    // The end of a frame and the delimiter behind it can together make a delimiter that begins earlier.
+    if (frame.indexOf(delimiter) !== size) {
       throw new InvalidMessageError([
         { path: [], message: 'a frame may not contain its delimiter, which is sent behind it' },
       ]);

@@ -6,8 +6,8 @@ import type { Schema, SchemaIssue } from './standard-schema.js';
 
 type JsonFrame = string | Buffer;
 
-/** A key `__proto__` in any spelling: what makes the one that looks for it worth its time. */
-const SUSPICIOUS = /__proto__|\\u/;
+/** A client can make as many issues as its frame has values. */
+const MAX_ISSUES = 32;
 
 /**
  * JSON in frames of text or of UTF-8.
@@ -15,7 +15,7 @@ const SUSPICIOUS = /__proto__|\\u/;
  * With a schema (zod, or any other that follows Standard Schema; synchronous) messages are what it makes of the JSON. With a second
  * schema, what is sent is checked as well, by the compiler and when it is sent; without, anything that JSON can say may be sent.
  *
- * Frames that are no JSON, have a key `__proto__`, or are refused by the schema are an `InvalidMessageError` with the schema's issues.
+ * Frames that are no JSON, have a key `__proto__`, or are refused by the schema are an `InvalidMessageError` with the schema's first 32 issues.
  * So is `null` alone, with which `recv()` would say that the stream has ended.
  *
  * @example
@@ -67,7 +67,8 @@ function parse(text: string): unknown {
   } catch (cause) {
     throw invalid(`no valid JSON at ${jsonErrorPosition(text)}`, cause);
   }
-  if (SUSPICIOUS.test(text)) refusePrototypes(value);
+  // The name may be spelled with escapes. Without one or the other there is nothing to look for.
+  if (text.includes('__proto__') || text.includes('\\u')) refusePrototypes(value);
   return value;
 }
 
@@ -103,8 +104,8 @@ function refusePrototypes(message: unknown): void {
 
 function pathTo(place: Place): string[] {
   const path: string[] = [];
-  for (let at = place; at.parent !== undefined; at = at.parent) path.unshift(at.key);
-  return path;
+  for (let at = place; at.parent !== undefined; at = at.parent) path.push(at.key);
+  return path.reverse();
 }
 
 function validate<Output>(schema: Schema<unknown, Output>, value: unknown): Output {
@@ -117,12 +118,10 @@ function validate<Output>(schema: Schema<unknown, Output>, value: unknown): Outp
   if ('then' in result) {
     // Nobody waits for it any more.
     result.then(undefined, () => undefined);
-    throw new TypeError(
-      'json() takes a synchronous schema: one with asynchronous checks has to be called in the handler',
-    );
+    throw invalid('the schema is asynchronous, or one of its checks threw: json() takes synchronous schemas');
   }
   if (result.issues === undefined) return result.value;
-  throw new InvalidMessageError(result.issues.map(withPath));
+  throw new InvalidMessageError(result.issues.slice(0, MAX_ISSUES).map(withPath));
 }
 
 /** The library's own issue, with all that it says, and a path of keys. */
@@ -131,6 +130,6 @@ function withPath(issue: SchemaIssue): MessageIssue {
   return { ...issue, path };
 }
 
-function invalid(message: string, cause: unknown): InvalidMessageError {
-  return new InvalidMessageError([{ path: [], message }], { cause });
+function invalid(message: string, cause?: unknown): InvalidMessageError {
+  return new InvalidMessageError([{ path: [], message }], cause === undefined ? undefined : { cause });
 }

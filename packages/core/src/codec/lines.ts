@@ -1,7 +1,7 @@
 import { FrameTooLongError, InvalidMessageError } from '../errors.js';
 import type { ByteQueue } from './byte-queue.js';
 import type { ByteSink, Decoder } from './codec.js';
-import { delimiterBytes, requireBoolean, requireLength, requireOneOf, requireOptions } from './codec-options.js';
+import { requireBoolean, requireLength, requireOneOf, requireOptions, shown } from './codec-options.js';
 import { DelimiterSearch } from './delimiter-search.js';
 import { FramedCodec } from './framed-codec.js';
 
@@ -15,8 +15,8 @@ const WINDOW = 1_024;
 
 const CR = 13;
 
-/** How lines are written as bytes. Encodings in which a delimiter may lie across characters, such as UTF-16, are left out. */
-export type LineEncoding = 'utf8' | 'latin1' | 'ascii';
+/** How lines are written as bytes. ASCII is the same in both. Others are left out, since there a delimiter may lie across characters. */
+export type LineEncoding = 'utf8' | 'latin1';
 
 export interface LinesOptions {
   /** Default: `'utf8'`; what is not valid in it becomes U+FFFD. */
@@ -69,15 +69,16 @@ class LinesCodec extends FramedCodec<string> {
 
   constructor({ encoding = 'utf8', maxLength = LINE_MAX_LENGTH, delimiter, requireDelimiter = false }: LinesOptions) {
     super();
-    requireOneOf('lines', 'encoding', encoding, ['utf8', 'latin1', 'ascii']);
+    requireOneOf('lines', 'encoding', encoding, ['utf8', 'latin1']);
     requireLength('lines', 'maxLength', maxLength);
     requireBoolean('lines', 'requireDelimiter', requireDelimiter);
+    if (delimiter !== undefined) requireDelimiterText(delimiter, encoding);
     this.#encoding = encoding;
     this.#maxLength = maxLength;
     this.#mayLackDelimiter = !requireDelimiter;
     this.#dropsCr = delimiter === undefined;
     this.#delimiter = delimiter ?? '\n';
-    this.#delimiterBytes = delimiterBytes('lines', this.#delimiter, encoding);
+    this.#delimiterBytes = Buffer.from(this.#delimiter, encoding);
   }
 
   decoder(): Decoder<string> {
@@ -101,18 +102,23 @@ class LinesCodec extends FramedCodec<string> {
     if (isCut)
       throw notSendable(`a line may not contain its delimiter ${JSON.stringify(delimiter)}, which is sent behind it`);
     if (this.#encoding === 'utf8') output.write(line + delimiter);
-    else output.write(this.#narrow(line + delimiter));
+    else output.write(this.#latin1(line + delimiter));
   }
 
   /** One byte a character. Others would be cut to their lowest byte, which may be that of a delimiter. */
-  #narrow(text: string): Buffer {
-    const largest = this.#encoding === 'latin1' ? 0xff : 0x7f;
+  #latin1(text: string): Buffer {
     for (let i = 0; i < text.length; i++) {
-      if (text.charCodeAt(i) > largest)
-        throw notSendable(`${JSON.stringify(text[i])} does not exist in ${this.#encoding}`);
+      if (text.charCodeAt(i) > 0xff) throw notSendable(`${JSON.stringify(text[i])} does not exist in latin1`);
     }
     return Buffer.from(text, 'latin1');
   }
+}
+
+function requireDelimiterText(delimiter: unknown, encoding: LineEncoding): void {
+  if (typeof delimiter !== 'string') throw new TypeError(`lines({ delimiter }) takes text, not ${shown(delimiter)}`);
+  if (delimiter === '') throw new RangeError('lines({ delimiter }) takes text of at least one character');
+  if (Buffer.from(delimiter, encoding).toString(encoding) === delimiter) return;
+  throw new RangeError(`lines({ delimiter }) takes text that exists in ${encoding}, not ${shown(delimiter)}`);
 }
 
 function notSendable(message: string): InvalidMessageError {
@@ -127,14 +133,16 @@ class LineDecoder implements Decoder<string> {
   readonly #delimiterLength: number;
   readonly #dropsCr: boolean;
   readonly #search: DelimiterSearch;
-  /** The beginning of the input as text, of which each character is one byte. */
+  /** Whether the delimiter's bytes are never part of something else, so that it is the same in bytes and in text. */
+  readonly #hasWindows: boolean;
+  /** The beginning of the input as text. */
   #window = '';
+  /** Whether each character of the window is one byte. */
+  #isPlain = false;
   /** Where in the window the next line begins. */
   #index = 0;
   /** The input's position that `#index` stands for. The window is void when something else has taken bytes. */
   #position = -1;
-  /** The position from which on a window is worth trying: what is before has characters of several bytes. */
-  #windowsFrom: number;
 
   constructor(
     encoding: LineEncoding,
@@ -151,7 +159,7 @@ class LineDecoder implements Decoder<string> {
     this.#delimiterLength = delimiterBytes.length;
     this.#dropsCr = dropsCr;
     this.#search = new DelimiterSearch(delimiterBytes, maxLength, dropsCr ? 1 : 0);
-    this.#windowsFrom = isAscii(delimiter) ? 0 : Infinity;
+    this.#hasWindows = isAscii(delimiter);
   }
 
   /** Hot path. */
@@ -179,17 +187,13 @@ class LineDecoder implements Decoder<string> {
     return line;
   }
 
-  /** Opens a window at the front of the input; `false` if its bytes are no characters, or if the next line is longer. */
+  /** Opens a window at the front of the input; `false` if the next line is known not to end in it. */
   #open(input: ByteQueue, position: number): boolean {
-    if (position < this.#windowsFrom || this.#search.isUnderWay(input)) return false;
+    if (!this.#hasWindows || this.#search.isUnderWay(input)) return false;
     const size = Math.min(WINDOW, input.contiguous);
-    const text = input.peekText(size, this.#encoding);
-    // As many characters as bytes: each is one. Bytes that are not valid are one U+FFFD each then, as they would be in their line.
-    if (text.length !== size) {
-      this.#windowsFrom = position + size;
-      return false;
-    }
-    this.#window = text;
+    this.#window = input.peekText(size, this.#encoding);
+    // Bytes that are no character are one U+FFFD or less each, so there are never more characters than bytes.
+    this.#isPlain = this.#window.length === size;
     this.#index = 0;
     this.#position = position;
     return true;
@@ -200,21 +204,21 @@ class LineDecoder implements Decoder<string> {
     this.#position = -1;
   }
 
+  /** Hot path. */
   #fromWindow(input: ByteQueue): string | undefined {
     const window = this.#window;
     const start = this.#index;
     const end = window.indexOf(this.#delimiter, start);
     if (end === -1) return undefined;
     const contentEnd = this.#dropsCr && end > start && window.charCodeAt(end - 1) === CR ? end - 1 : end;
-    if (contentEnd - start > this.#maxLength) throw new FrameTooLongError(this.#maxLength);
-    const next = end + this.#delimiterLength;
-    input.skip(next - start);
-    if (next === window.length) {
-      this.#close();
-    } else {
-      this.#index = next;
-      this.#position = input.position;
-    }
+    const cut = end - contentEnd;
+    const length = this.#isPlain ? end - start : this.#search.find(input);
+    if (length - cut > this.#maxLength) throw new FrameTooLongError(this.#maxLength);
+    const size = length + this.#delimiterLength;
+    input.skip(size);
+    this.#index = end + this.#delimiterLength;
+    if (this.#index === window.length) this.#close();
+    else this.#position += size;
     return window.slice(start, contentEnd);
   }
 
