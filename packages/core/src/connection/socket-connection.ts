@@ -8,6 +8,7 @@ import { ConnectionClosedError, StateError, TimeoutError } from '../errors.js';
 import type { Listener } from '../listener/listener.js';
 import { type Endpoint, localOf, remoteOf } from '../transport/endpoint.js';
 import { passOn, readOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
+import type { Admitted } from './admitted.js';
 import { asError } from './as-error.js';
 import {
   type CloseKind,
@@ -26,7 +27,9 @@ import { childEnvironment, type Environment } from './environment.js';
 import { type FileSender, FileSource } from './file-source.js';
 import { type HookObserver, HookRunner, type RunningHook } from './hook-runner.js';
 import { Inbound } from './inbound.js';
+import { MessageIterator } from './message-iterator.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
+import { iteratorResult, PendingRead } from './pending-read.js';
 import { nextMessage, type ReadRequest, readRequest } from './read-request.js';
 import { applySocketOptions } from './socket-options.js';
 
@@ -40,18 +43,6 @@ import { applySocketOptions } from './socket-options.js';
  */
 type Phase = 'starting' | 'open' | 'failing' | 'closing' | 'closed' | 'finished';
 
-/** A `recv` that waits for bytes. */
-interface Reader {
-  readonly request: ReadRequest;
-  /** Its time is over. */
-  expired: boolean;
-  readonly settle: (value: unknown) => void;
-  readonly reject: (error: Error) => void;
-  /** Milliseconds. */
-  readonly timeout: number | undefined;
-  readonly timer: NodeJS.Timeout | undefined;
-}
-
 type AnyConnection = SocketConnection<unknown, unknown>;
 
 let lastId = 0;
@@ -63,9 +54,11 @@ let lastId = 0;
  */
 export class SocketConnection<In, Out>
   extends Connection<In, Out>
-  implements SocketHolder, OutboundOwner, HookObserver, FileSender, StreamedConnection
+  implements Admitted, SocketHolder, OutboundOwner, HookObserver, FileSender, StreamedConnection
 {
   readonly id = ++lastId;
+  readonly ip: string;
+  counted: boolean;
   readonly #host: ConnectionHost;
   readonly #socket: Socket;
   readonly #inbound: Inbound<In>;
@@ -79,7 +72,8 @@ export class SocketConnection<In, Out>
   #pumping = true;
   /** Input was left alone because too much waits to be sent. */
   #heldBack = false;
-  #reader: Reader | undefined;
+  /** For the `recv` that waits, if one does; made for the first. */
+  #read: PendingRead | undefined;
   /** Whether anything of what follows waits to be looked at. */
   #attention = false;
   /** What `handOver` was called with, until its turn comes. */
@@ -112,14 +106,10 @@ export class SocketConnection<In, Out>
   /** The stream waits until all of its output was sent. */
   #streamFinished: (() => void) | undefined;
 
-  constructor(
-    host: ConnectionHost,
-    socket: Socket,
-    /** What its listener counts it by. */
-    readonly admission: unknown,
-    environment: Environment | undefined,
-  ) {
+  constructor(host: ConnectionHost, socket: Socket, { ip, counted }: Admitted, environment: Environment | undefined) {
     super();
+    this.ip = ip;
+    this.counted = counted;
     this.#host = host;
     this.#socket = socket;
     this.#environment = environment;
@@ -206,6 +196,10 @@ export class SocketConnection<In, Out>
     return !this.#outbound.finished && (this.#reason?.kind === 'client' || this.#reason?.kind === 'server');
   }
 
+  get #isReaderWaiting(): boolean {
+    return this.#read?.waiting === true;
+  }
+
   get #self(): AnyConnection {
     return this as AnyConnection;
   }
@@ -260,7 +254,7 @@ export class SocketConnection<In, Out>
 
   idleExpired(): void {
     if (this.#isEnding || this.#phase === 'failing') return;
-    const handlerWaits = this.#reader !== undefined || this.#streamWants;
+    const handlerWaits = this.#isReaderWaiting || this.#streamWants;
     const isBusy = !handlerWaits && (this.#runner.running !== undefined || this.#stream !== undefined);
     if (isBusy || this.#paused || !this.#reading) {
       // It is the server who does not listen, and perhaps the client who waits.
@@ -328,24 +322,14 @@ export class SocketConnection<In, Out>
   recv(wanted?: number | RecvOptions | RecvLengthOptions | RecvUntilOptions): Promise<In | Buffer | null> {
     const timeout = typeof wanted === 'object' ? wanted.timeout : undefined;
     try {
-      return this.#receive(readRequest(wanted), timeout, asIs<In | Buffer>);
+      return this.#receive(readRequest(wanted), false, timeout) as Promise<In | Buffer | null>;
     } catch (error) {
       return Promise.reject(asError(error));
     }
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<In> {
-    let over = false;
-    const end = (): IteratorResult<In> => ({ value: undefined, done: true });
-    const iterator: AsyncIterableIterator<In> = {
-      next: () => (over ? Promise.resolve(end()) : this.#receive(nextMessage, undefined, asResult<In>)),
-      return: () => {
-        over = true;
-        return Promise.resolve(end());
-      },
-      [Symbol.asyncIterator]: () => iterator,
-    };
-    return iterator;
+    return new MessageIterator<In>(() => this.#receive(nextMessage, true, undefined) as Promise<IteratorResult<In>>);
   }
 
   pause(): void {
@@ -402,9 +386,7 @@ export class SocketConnection<In, Out>
   socketReceived(chunk: Buffer): boolean {
     this.#touch();
     if (this.#inputDropped) return true;
-    if (this.#direct && this.#inbound.length === 0 && this.#isFree()) {
-      this.#receivedDirectly(chunk);
-    } else {
+    if (!this.#direct || !this.#receivedDirectly(chunk)) {
       this.#inbound.push(chunk);
       this.#pump();
     }
@@ -412,14 +394,25 @@ export class SocketConnection<In, Out>
     return this.#reading;
   }
 
-  /** Hot path: a chunk is a message, and nothing is in its way. What `#pump` would do, without the queue. */
-  #receivedDirectly(chunk: Buffer): void {
-    this.#pumping = true;
-    this.#outbound.held = true;
+  /** Hot path: does what `#pump` would do with a chunk that is a message and has nothing in its way, but without the queue. */
+  #receivedDirectly(chunk: Buffer): boolean {
+    if (this.#pumping || this.#attention || this.#paused || this.#stream !== undefined) return false;
+    if (this.#inbound.length > 0 || this.#outbound.waiting > this.#highWaterMark) return false;
+    if (this.#runner.running === undefined) {
+      if (this.#phase !== 'open') return false;
+      this.#host.counters.messagesIn++;
+      this.#pumping = true;
+      this.#outbound.held = true;
+      this.#runner.run('data', chunk);
+      this.#unhold();
+      if (this.#attention) this.#pump();
+      return true;
+    }
+    const read = this.#read;
+    if (read === undefined || !read.waiting || read.request !== nextMessage || this.#runner.interrupting) return false;
     this.#host.counters.messagesIn++;
-    this.#runner.run('data', chunk);
-    this.#unhold();
-    if (this.#attention) this.#pump();
+    read.settle(chunk);
+    return true;
   }
 
   socketEnded(): void {
@@ -612,7 +605,7 @@ export class SocketConnection<In, Out>
   #step(): boolean {
     if (this.#runner.interrupting) return false;
     if (this.#runner.running !== undefined) {
-      const waits = this.#reader !== undefined || this.#stream !== undefined;
+      const waits = this.#isReaderWaiting || this.#stream !== undefined;
       return waits && this.#stepParked();
     }
     if (this.#phase === 'open' && !this.#attention)
@@ -638,7 +631,7 @@ export class SocketConnection<In, Out>
     if (this.#shutdownAsked) return this.#stepShutdown();
     // A new owner is looked at when the handler has ended.
     this.#attention = this.#nextOwner !== undefined;
-    if (this.#reader !== undefined) this.#serveReader();
+    if (this.#read?.waiting) this.#serveReader(this.#read);
     else this.#stepStream();
     return false;
   }
@@ -696,11 +689,6 @@ export class SocketConnection<In, Out>
       !this.#paused &&
       this.#outbound.waiting <= this.#highWaterMark
     );
-  }
-
-  /** Hot path: whether a message that comes may go to `@OnData` at once. */
-  #isFree(): boolean {
-    return !this.#pumping && this.#mayDeliver();
   }
 
   #stepError(error: Error): boolean {
@@ -767,7 +755,7 @@ export class SocketConnection<In, Out>
     if (!this.#isEnding) this.#phase = 'failing';
     this.#tell(error);
     // A handler that is busy elsewhere may take long: the client is not to wait for it.
-    const isBusy = this.#runner.running !== undefined && (this.#reader === undefined || this.#runner.interrupting);
+    const isBusy = this.#runner.running !== undefined && (!this.#isReaderWaiting || this.#runner.interrupting);
     if (isBusy) this.#end();
   }
 
@@ -849,43 +837,38 @@ export class SocketConnection<In, Out>
 
   // Reading.
 
-  #receive<R>(request: ReadRequest, timeout: number | undefined, wrap: (value: unknown) => R): Promise<R> {
+  /** Hot path of pull style. */
+  #receive(request: ReadRequest, iterates: boolean, timeout: number | undefined): Promise<unknown> {
+    const refusal = this.#refusalToReceive();
+    if (refusal !== undefined) return Promise.reject(new StateError(refusal));
+    // Where nothing has come that could be taken, there is no need to try.
+    if (this.#inbound.length > 0 || this.#inbound.ended || this.#inputDropped || this.#isEnding) {
+      let value: unknown;
+      try {
+        value = this.#take(request);
+      } catch (error) {
+        return Promise.reject(asError(error));
+      }
+      if (value !== undefined) return Promise.resolve(iterates ? iteratorResult(value) : value);
+    }
+    this.#read ??= new PendingRead(() => this.#releaseReader());
+    const promise = this.#read.wait(request, iterates, timeout);
+    // The time until it asked was not the client's.
+    this.#touch();
+    if (this.#attention) this.#pump();
+    else this.#updateReading();
+    return promise;
+  }
+
+  #refusalToReceive(): string | undefined {
+    if (this.#isReaderWaiting) return 'recv() was called while another recv() waits: await one before the next';
     if (this.#stream !== undefined) {
-      return Promise.reject(
-        new StateError('recv() was called on a connection whose stream was taken: read from conn.stream'),
-      );
+      return 'recv() was called on a connection whose stream was taken: read from conn.stream';
     }
     if (this.#runner.running === undefined && !this.#isEnding) {
-      return Promise.reject(
-        new StateError(
-          'recv() was called in push style outside of a hook: data goes to @OnData; leave @OnData out to read with recv()',
-        ),
-      );
+      return 'recv() was called in push style outside of a hook: data goes to @OnData; leave @OnData out to read with recv()';
     }
-    if (this.#reader !== undefined) {
-      return Promise.reject(new StateError('recv() was called while another recv() waits: await one before the next'));
-    }
-    let value: unknown;
-    try {
-      value = this.#take(request);
-    } catch (error) {
-      return Promise.reject(asError(error));
-    }
-    if (value !== undefined) return Promise.resolve(wrap(value));
-    return new Promise<R>((resolve, reject) => {
-      this.#reader = {
-        request,
-        expired: false,
-        settle: (settled) => resolve(wrap(settled)),
-        reject,
-        timeout,
-        timer: timeout === undefined ? undefined : setTimeout(() => this.#readerExpired(), timeout),
-      };
-      // The time until it asked was not the client's.
-      this.#touch();
-      if (this.#attention) this.#pump();
-      else this.#updateReading();
-    });
+    return undefined;
   }
 
   /** What `request` asks for if it is there; `undefined` if it has to be waited for. */
@@ -907,34 +890,16 @@ export class SocketConnection<In, Out>
     return value;
   }
 
-  #serveReader(): void {
-    const reader = this.#reader as Reader;
+  #serveReader(read: PendingRead): void {
     let value: unknown;
     try {
-      value = this.#take(reader.request);
+      value = this.#take(read.request);
     } catch (error) {
-      this.#forgetReader();
-      reader.reject(asError(error));
+      read.reject(asError(error));
       return;
     }
-    if (value !== undefined) {
-      this.#forgetReader();
-      reader.settle(value);
-    } else if (reader.expired) {
-      this.#forgetReader();
-      reader.reject(new TimeoutError('recv', reader.timeout ?? 0));
-    }
-  }
-
-  #readerExpired(): void {
-    const reader = this.#reader as Reader;
-    reader.expired = true;
-    this.#releaseReader();
-  }
-
-  #forgetReader(): void {
-    clearTimeout(this.#reader?.timer);
-    this.#reader = undefined;
+    if (value !== undefined) read.settle(value);
+    else if (read.isExpired) read.rejectExpired();
   }
 
   /**
@@ -942,7 +907,7 @@ export class SocketConnection<In, Out>
    * interrupts the handler, that has to wait.
    */
   #releaseReader(): void {
-    if (this.#reader !== undefined && !this.#runner.interrupting) this.#serveReader();
+    if (this.#read?.waiting && !this.#runner.interrupting) this.#serveReader(this.#read);
   }
 
   #dropInput(): void {
@@ -981,7 +946,7 @@ export class SocketConnection<In, Out>
     if (this.#inputDropped) return true;
     if (this.#paused || this.#outbound.waiting > this.#highWaterMark) return false;
     if (this.#stream !== undefined) return this.#streamWants;
-    if (this.#reader !== undefined) return !this.#runner.interrupting;
+    if (this.#isReaderWaiting) return !this.#runner.interrupting;
     // In pull style, as much may wait as may wait to be sent; in push style, one chunk while a hook runs, else what is no message yet.
     if (this.#phase !== 'open') return this.#inbound.length < this.#highWaterMark;
     return this.#runner.running === undefined || this.#inbound.length === 0;
@@ -991,14 +956,6 @@ export class SocketConnection<In, Out>
 /** Whether a codec gives chunks as they come. */
 function isChunked(codec: object): boolean {
   return codec === bytes();
-}
-
-function asIs<T>(value: unknown): T | null {
-  return value as T | null;
-}
-
-function asResult<T>(value: unknown): IteratorResult<T> {
-  return value === null ? { value: undefined, done: true } : { value: value as T, done: false };
 }
 
 /** Whether a reader sees the end of the stream rather than an error. */

@@ -1,3 +1,4 @@
+import type { Admitted } from '../connection/admitted.js';
 import { Deadlines } from '../connection/deadlines.js';
 import type { Descriptor } from '../descriptor/descriptor.js';
 import type { RejectReason } from '../telemetry/statistics.js';
@@ -83,9 +84,9 @@ export class Admission {
   }
 
   /** A client that was admitted is gone. */
-  leave(arrival: Arrival): void {
-    this.#count(arrival.ip, -1);
-    this.exempt(arrival);
+  leave(client: Admitted): void {
+    this.#count(client.ip, -1);
+    this.exempt(client);
   }
 
   /** A client that waited is gone by itself; returns whether it waited. */
@@ -97,9 +98,9 @@ export class Admission {
   }
 
   /** From now on a connection does not count against `maxConnections`. */
-  exempt(arrival: Arrival): void {
-    if (!arrival.counted) return;
-    arrival.counted = false;
+  exempt(client: Admitted): void {
+    if (!client.counted) return;
+    client.counted = false;
     this.#active--;
     this.#wake();
   }

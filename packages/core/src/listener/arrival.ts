@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { Admitted } from '../connection/admitted.js';
 import type { Environment } from '../connection/environment.js';
 import type { SocketHolder } from '../transport/held-socket.js';
 
@@ -11,11 +12,10 @@ import type { SocketHolder } from '../transport/held-socket.js';
 export type ArrivalState = 'waiting' | 'admitted' | 'accepting' | 'done';
 
 /** A client between the kernel and its `@OnConnection`. Nothing is read from it. */
-export class Arrival implements SocketHolder {
+export class Arrival implements Admitted, SocketHolder {
   state: ArrivalState = 'waiting';
   /** When its present step began, as `performance.now()`. */
   since = 0;
-  /** Whether it counts against `maxConnections`. */
   counted = false;
   env: Environment | undefined;
   /** As `@OnAccept` has set it, in bytes. */
@@ -23,7 +23,6 @@ export class Arrival implements SocketHolder {
 
   constructor(
     readonly socket: Socket,
-    /** The client's address, by which it is counted; empty where there is none. */
     readonly ip: string,
     private readonly closed: (arrival: Arrival) => void,
   ) {}
@@ -32,6 +31,7 @@ export class Arrival implements SocketHolder {
     return false;
   }
 
+  // While nothing is read, no end comes either.
   socketEnded(): void {}
 
   // The socket closes next, and that is what counts.

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { bytes } from '../codec/bytes.js';
 import type { Codec } from '../codec/codec.js';
+import type { Admitted } from '../connection/admitted.js';
 import { asError } from '../connection/as-error.js';
 import type { CloseReason, Connection } from '../connection/connection.js';
 import type { ConnectionHost } from '../connection/connection-host.js';
@@ -468,7 +469,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   connectionExempt(connection: AnyConnection): void {
-    this.#admission.exempt(connection.admission as Arrival);
+    this.#admission.exempt(connection);
   }
 
   connectionClosed(connection: AnyConnection, reason: CloseReason): void {
@@ -482,13 +483,13 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.#owners.disown(connection)?.catch((error: unknown) => {
       this.logger.error({ listener: this.name, connection: connection.id, err: error }, 'dispose() failed');
     });
-    this.#gone(connection.admission as Arrival);
+    this.#gone(connection);
   }
 
-  #gone(arrival: Arrival): void {
+  #gone(client: Admitted): void {
     if (this.#open > 0) this.#open--;
     // Lets the next one in, so it comes after the count.
-    this.#admission.leave(arrival);
+    this.#admission.leave(client);
     this.#watch.tell(this.#open);
   }
 }

@@ -18,16 +18,17 @@ interface HeldSocket extends Socket {
 // One function an event for all sockets: a closure for each socket and event would be most of what an idle connection costs.
 
 /**
- * Hot path. Stands in for `Readable.push`, which a socket calls with each chunk it has read: so the chunk goes to its holder at once,
- * and not through the stream's buffer, its state and an event. The contract is the stream's: `false` stops the reading.
+ * Hot path. Stands in for `Readable.push`, which a socket calls with each chunk it has read, and with `null` at the end: so the chunk
+ * goes to its holder at once, and not through the stream's buffer, its state and an event. The contract is the stream's: `false` stops
+ * the reading.
  */
 function push(this: Socket, chunk: Buffer | null): boolean {
-  if (chunk === null) return Socket.prototype.push.call(this, null);
-  return (this as HeldSocket)[holderKey].socketReceived(chunk);
-}
-
-function onEnd(this: Socket): void {
-  (this as HeldSocket)[holderKey].socketEnded();
+  const holder = (this as HeldSocket)[holderKey];
+  if (chunk !== null) return holder.socketReceived(chunk);
+  // For the stream, which closes itself once both sides have ended.
+  Socket.prototype.push.call(this, null);
+  holder.socketEnded();
+  return false;
 }
 
 function onError(this: Socket, error: Error): void {
@@ -42,7 +43,6 @@ function onClose(this: Socket): void {
 export function hold(socket: Socket, holder: SocketHolder): void {
   (socket as HeldSocket)[holderKey] = holder;
   socket.push = push;
-  socket.on('end', onEnd);
   socket.on('error', onError);
   socket.on('close', onClose);
 }
