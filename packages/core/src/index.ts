@@ -18,7 +18,7 @@ export { type BootstrapOptions, bootstrap, start } from './application/bootstrap
 export type { DescriptorOverrides } from './application/descriptors.js';
 export type { ByteQueue } from './codec/byte-queue.js';
 export { bytes } from './codec/bytes.js';
-export type { ByteSink, Codec, Decoder } from './codec/codec.js';
+export type { ByteSink, Codec, Decoder, MessageOf, OutgoingOf } from './codec/codec.js';
 export { type DelimitedOptions, delimited } from './codec/delimited.js';
 export { fixed } from './codec/fixed.js';
 export { FramedCodec, type Payload } from './codec/framed-codec.js';

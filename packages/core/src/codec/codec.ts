@@ -13,6 +13,32 @@ export interface Codec<In, Out = In> {
   encode(message: Out, output: ByteSink): void;
 }
 
+/**
+ * What a codec gives, for a connection whose type is spelled out.
+ *
+ * @example
+ * ```ts
+ * import { Connection, json, lines, type MessageOf, OnData, type OutgoingOf, Reagent } from '@reagent/core';
+ * import { z } from 'zod';
+ *
+ * const codec = lines().pipe(json(z.object({ id: z.int() }), z.object({ ok: z.boolean() })));
+ *
+ * @Reagent({ port: 8080, codec })
+ * class Service {
+ *   @OnData()
+ *   serve(conn: Connection<MessageOf<typeof codec>, OutgoingOf<typeof codec>>) {
+ *     conn.send({ ok: true });
+ *   }
+ * }
+ * ```
+ */
+// biome-ignore lint/suspicious/noExplicitAny: whatever it takes
+export type MessageOf<C extends Codec<any, any>> = C extends Codec<infer In, any> ? In : never;
+
+/** What a codec takes. */
+// biome-ignore lint/suspicious/noExplicitAny: whatever it gives
+export type OutgoingOf<C extends Codec<any, any>> = C extends Codec<any, infer Out> ? Out : never;
+
 /** Reads messages off the front of one connection's input. */
 export interface Decoder<In> {
   /**
