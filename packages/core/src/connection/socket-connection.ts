@@ -728,6 +728,8 @@ export class SocketConnection<In, Out>
 
   #enter(owner: object, hooks: Hooks): void {
     this.#runner.own(owner, hooks);
+    // A closed socket knows its peer only if it was asked before, and these may ask then. The others need not pay for it.
+    if (hooks.data === undefined || hooks.close !== undefined || hooks.error !== undefined) void this.#socket.remoteAddress;
     this.#phase = 'starting';
     if (hooks.connection === undefined) this.#opened();
     else this.#runner.run('connection', undefined);

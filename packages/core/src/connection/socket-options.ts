@@ -3,7 +3,10 @@ import type { SocketOptions } from './connection.js';
 
 /** Sets those options of the kernel's that are given. */
 export function applySocketOptions(socket: Socket, { noDelay, keepAlive, keepAliveInitialDelay }: SocketOptions): void {
+  // The socket may have inherited what it is not known to have: only what has been turned on is turned off.
+  if (noDelay === false) socket.setNoDelay(true);
   if (noDelay !== undefined) socket.setNoDelay(noDelay);
+  if (keepAlive === false) socket.setKeepAlive(true);
   if (keepAlive !== undefined || keepAliveInitialDelay !== undefined) {
     socket.setKeepAlive(keepAlive ?? true, keepAliveInitialDelay);
   }

@@ -48,6 +48,11 @@ export class Admission {
     return this.#active;
   }
 
+  /** Whether a client's address matters. */
+  get asksForAddresses(): boolean {
+    return this.#rate !== undefined || this.#maxPerIp !== Infinity;
+  }
+
   get waiting(): number {
     return this.#waiting.size;
   }

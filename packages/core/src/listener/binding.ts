@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 import type { Descriptor } from '../descriptor/descriptor.js';
 import { ListenError } from '../errors.js';
-import { type BindTarget, bind, describeTarget, unbind } from '../transport/bind.js';
+import { type BindTarget, bequeathOptions, bind, describeTarget, unbind } from '../transport/bind.js';
 import type { Endpoint } from '../transport/endpoint.js';
 
 /**
@@ -47,6 +47,7 @@ export class Binding {
     } catch (error) {
       throw new ListenError(this.#descriptor.name, describeTarget(target), error as Error);
     }
+    bequeathOptions(this.#server, this.#descriptor.options);
     const bound = this.#server.address();
     this.#endpoint =
       bound === null || typeof bound === 'string'

@@ -304,7 +304,8 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       return;
     }
     this.counters.accepted++;
-    const ip = socket.remoteAddress ?? '';
+    // Asking the system for it is a good part of what a short connection costs.
+    const ip = this.#admission.asksForAddresses ? (socket.remoteAddress ?? '') : '';
     const refusal = this.#refusal(socket, ip);
     if (refusal !== undefined) {
       this.#refuse(socket, refusal);
@@ -414,7 +415,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   #acceptFailed(arrival: Arrival, error: unknown): void {
-    const fields = { listener: this.name, remote: arrival.ip, err: error };
+    const fields = { listener: this.name, remote: arrival.socket.remoteAddress, err: error };
     if (error instanceof TimeoutError) this.logger.warn(fields, '@OnAccept took too long');
     else this.logger.error(fields, 'a connection could not be set up');
     if (!(error instanceof TimeoutError)) this.counters.handlerErrors++;

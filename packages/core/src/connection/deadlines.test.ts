@@ -1,0 +1,178 @@
+import * as fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Deadlines } from './deadlines.js';
+
+interface Entry {
+  readonly name: string;
+  active: number;
+}
+
+const DURATION = 640;
+/** How late an entry may expire: two 64ths of the duration. */
+const LATEST = 20;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'], now: 12_345 });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function entry(name: string): Entry {
+  return { name, active: performance.now() };
+}
+
+/** Deadlines that note who expires, and when. */
+function noting(duration = DURATION, onExpired: (entry: Entry) => void = () => {}) {
+  const expired: { name: string; at: number }[] = [];
+  const deadlines = new Deadlines<Entry>(
+    duration,
+    ({ active }) => active,
+    (entry) => {
+      expired.push({ name: entry.name, at: performance.now() });
+      onExpired(entry);
+    },
+  );
+  return { deadlines, expired, names: () => expired.map(({ name }) => name) };
+}
+
+describe('an entry', () => {
+  it('expires after its duration, never early, and two slots late at most', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 5_000 }),
+        fc.array(fc.integer({ min: 0, max: 3_000 }), { minLength: 1, maxLength: 20 }),
+        (duration, delays) => {
+          const { deadlines, expired } = noting(duration);
+          const added = delays.map((delay, index) => {
+            vi.advanceTimersByTime(delay);
+            const added = entry(String(index));
+            deadlines.add(added);
+            return added;
+          });
+          vi.advanceTimersByTime(2 * duration + 10);
+          expect(expired).toHaveLength(delays.length);
+          for (const { name, at } of expired) {
+            const late = at - (added[Number(name)] as Entry).active - duration;
+            expect(late).toBeGreaterThanOrEqual(0);
+            expect(late).toBeLessThanOrEqual(2 * Math.ceil(duration / 64));
+          }
+          expect(vi.getTimerCount()).toBe(0);
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it('that was active meanwhile has its whole duration from then on', () => {
+    const { deadlines, expired } = noting();
+    const busy = entry('busy');
+    deadlines.add(busy);
+    for (let times = 0; times < 10; times += 1) {
+      vi.advanceTimersByTime(DURATION - 1);
+      expect(expired).toEqual([]);
+      busy.active = performance.now();
+    }
+    vi.advanceTimersByTime(DURATION - 1);
+    expect(expired).toEqual([]);
+    vi.advanceTimersByTime(1 + LATEST);
+    expect(expired).toHaveLength(1);
+  });
+
+  it('that is deleted does not expire', () => {
+    const { deadlines, names } = noting();
+    const [gone, left] = [entry('gone'), entry('left')];
+    deadlines.add(gone);
+    deadlines.add(left);
+    deadlines.delete(gone);
+    vi.advanceTimersByTime(2 * DURATION);
+    expect(names()).toEqual(['left']);
+  });
+
+  it('that is added twice expires once, counted from the first time', () => {
+    const { deadlines, expired } = noting();
+    const twice = entry('twice');
+    deadlines.add(twice);
+    vi.advanceTimersByTime(DURATION / 2);
+    deadlines.add(twice);
+    vi.advanceTimersByTime(DURATION / 2 + LATEST);
+    expect(expired).toHaveLength(1);
+    vi.advanceTimersByTime(2 * DURATION);
+    expect(expired).toHaveLength(1);
+  });
+
+  it('can be added again when it expires, and gets its whole duration', () => {
+    const { deadlines, expired } = noting(DURATION, (entry) => {
+      entry.active = performance.now();
+      if (expired.length < 3) deadlines.add(entry);
+    });
+    deadlines.add(entry('again'));
+    vi.advanceTimersByTime(4 * (DURATION + LATEST));
+    expect(expired).toHaveLength(3);
+    const [first, second, third] = expired.map(({ at }) => at) as [number, number, number];
+    expect(second - first).toBeGreaterThanOrEqual(DURATION);
+    expect(third - second).toBeGreaterThanOrEqual(DURATION);
+  });
+
+  it('that another one deletes by expiring does not expire, though it was due at the same time', () => {
+    const [first, second] = [entry('first'), entry('second')];
+    const { deadlines, names } = noting(DURATION, (expired) => {
+      deadlines.delete(expired === first ? second : first);
+    });
+    deadlines.add(first);
+    deadlines.add(second);
+    vi.advanceTimersByTime(2 * DURATION);
+    expect(names()).toEqual(['first']);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('that another one renews by expiring gets its whole duration', () => {
+    const [first, second] = [entry('first'), entry('second')];
+    const { deadlines, expired } = noting(DURATION, (expired) => {
+      if (expired !== first) return;
+      deadlines.delete(second);
+      second.active = performance.now();
+      deadlines.add(second);
+    });
+    deadlines.add(first);
+    deadlines.add(second);
+    vi.advanceTimersByTime(3 * DURATION);
+    expect(expired.map(({ name }) => name)).toEqual(['first', 'second']);
+    expect((expired[1]?.at ?? 0) - (expired[0]?.at ?? 0)).toBeGreaterThanOrEqual(DURATION);
+  });
+});
+
+describe('the timer', () => {
+  it('runs only while there are entries', () => {
+    const { deadlines } = noting();
+    expect(vi.getTimerCount()).toBe(0);
+    const [one, other] = [entry('one'), entry('other')];
+    deadlines.add(one);
+    deadlines.add(other);
+    expect(vi.getTimerCount()).toBe(1);
+    deadlines.delete(one);
+    expect(vi.getTimerCount()).toBe(1);
+    deadlines.delete(other);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('is one for any number of entries, which expire in the order in which they are due', () => {
+    const { deadlines, expired } = noting();
+    for (let index = 0; index < 1_000; index += 1) {
+      deadlines.add(entry(String(index)));
+      vi.advanceTimersByTime(1);
+    }
+    expect(vi.getTimerCount()).toBe(1);
+    vi.advanceTimersByTime(2 * DURATION);
+    expect(expired).toHaveLength(1_000);
+    const names = expired.map(({ name }) => Number(name));
+    expect(names).toEqual(names.toSorted((one, other) => one - other));
+  });
+
+  it('is not there at all without a limit', () => {
+    const { deadlines, expired } = noting(Infinity);
+    deadlines.add(entry('patient'));
+    expect(vi.getTimerCount()).toBe(0);
+    expect(expired).toEqual([]);
+  });
+});
