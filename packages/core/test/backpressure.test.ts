@@ -58,6 +58,29 @@ describe('a client that sends and never reads', () => {
     expect(received).toBe(MUCH + 'still here?'.length);
   });
 
+  it('costs bounded memory in pull style too', async () => {
+    const opened = new Mailbox<Connection>();
+
+    @Reagent({ port: 0 })
+    class Echo {
+      @OnConnection()
+      async echo(conn: Connection) {
+        opened.put(conn);
+        for await (const data of conn) conn.send(data);
+      }
+    }
+
+    await using app = await createTestApp(Echo).start();
+    const client = await app.connect(Echo);
+    client.pause();
+    const conn = await opened.take();
+    const sending = client.send(Buffer.alloc(MUCH, 'x'), LONG);
+    expect(await settled(() => conn.bytesRead)).toBeLessThan(MUCH / 2);
+    client.resume();
+    expect((await client.receive(MUCH, LONG)).length).toBe(MUCH);
+    await sending;
+  });
+
   it('holds back no more than highWaterMark and one chunk', async () => {
     const opened = new Mailbox<Connection>();
     const held: number[] = [];
@@ -259,21 +282,21 @@ describe('timeouts.send', () => {
     expect(await closed.take()).toMatchObject({ kind: 'timeout', error: { step: 'send' } });
   });
 
-  it('leaves a client alone that has nothing to take', async () => {
-    @Reagent({ port: 0, timeouts: { send: 30 } })
-    class Echo {
+  it('leaves a client alone that has taken everything', async () => {
+    @Reagent({ port: 0, timeouts: { send: 500 } })
+    class Source {
       @OnData()
-      echo(conn: Connection, data: Buffer) {
-        conn.send(data);
+      pour(conn: Connection, data: Buffer) {
+        conn.send(String(data) === 'much' ? Buffer.alloc(16 * MEBIBYTE) : data);
       }
     }
 
-    await using app = await createTestApp(Echo).start();
-    const client = await app.connect(Echo);
-    await client.send('one');
-    await client.receive('one');
-    await client.expectNothing(150);
-    await client.send('two');
-    await client.receive('two');
+    await using app = await createTestApp(Source).start();
+    const client = await app.connect(Source);
+    await client.send('much');
+    await client.receive(16 * MEBIBYTE, LONG);
+    await client.expectNothing(1_000);
+    await client.send('still here?');
+    await client.receive('still here?');
   });
 });

@@ -1,5 +1,6 @@
 // timeouts.idle: nothing was received for so long.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type CloseReason,
   type Connection,
@@ -206,6 +207,32 @@ describe('an idle connection', () => {
     await client.receive('onetwo');
     await client.send('three');
     await client.receive('three');
+    expect(asked.all).toEqual([]);
+    expect(await asked.take()).toBe('late');
+  });
+
+  it('has its full time again when a hook has finished', async () => {
+    const asked = new Mailbox<string>();
+
+    @Reagent({ port: 0, timeouts: { idle: 500 } })
+    class Slow {
+      @OnData()
+      async work(conn: Connection, data: Buffer) {
+        await delay(400);
+        conn.send(data);
+      }
+
+      @OnTimeout()
+      late() {
+        asked.put('late');
+      }
+    }
+
+    await using app = await createTestApp(Slow).start();
+    const client = await app.connect(Slow);
+    await client.send('one');
+    await client.receive('one');
+    await client.expectNothing(350);
     expect(asked.all).toEqual([]);
     expect(await asked.take()).toBe('late');
   });

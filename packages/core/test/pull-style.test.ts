@@ -8,6 +8,8 @@ import {
   OnClose,
   OnConnection,
   OnData,
+  OnShutdown,
+  OnTimeout,
   Reagent,
   StateError,
   TimeoutError,
@@ -452,5 +454,51 @@ describe('recv() in a push-style reagent', () => {
     await expect(conn.recv()).rejects.toBeInstanceOf(StateError);
     await client.send('y');
     await client.receive('y');
+  });
+});
+
+describe('a hook that interrupts a handler in recv()', () => {
+  it('has finished before the handler goes on, and no second one runs meanwhile', async () => {
+    const gate = new Gate();
+    const journal: string[] = [];
+
+    @Reagent({ port: 0, timeouts: { idle: 80 } })
+    class Pull {
+      @OnConnection()
+      async handle(conn: Connection) {
+        for await (const data of conn) {
+          journal.push(`handler gets ${data}`);
+          conn.send(data);
+        }
+      }
+
+      @OnTimeout()
+      late() {
+        journal.push('timeout');
+        return 'keep' as const;
+      }
+
+      @OnShutdown()
+      async leave() {
+        journal.push('shutdown entered');
+        await gate.passed();
+        journal.push('shutdown left');
+      }
+    }
+
+    await using app = await createTestApp(Pull).start();
+    const client = await app.connect(Pull);
+    await app.listener(Pull).waitForConnections((connections) => connections === 1);
+    const stopping = app.application.stop({ timeout: 10_000 });
+    await until(() => gate.waiting === 1);
+    journal.splice(0);
+    await client.send('data');
+    await client.expectNothing(200);
+    expect(journal).toEqual([]);
+    gate.open();
+    await client.receive('data');
+    expect(journal.slice(0, 2)).toEqual(['shutdown left', 'handler gets data']);
+    await client.end();
+    await stopping;
   });
 });

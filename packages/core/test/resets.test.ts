@@ -4,6 +4,7 @@ import { type CloseReason, type Connection, OnAccept, OnClose, OnConnection, OnD
 import { createTestApp, type TestApp, type TestClient } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
 import { Gate } from './support/gate.js';
+import { Mailbox } from './support/mailbox.js';
 import { until } from './support/until.js';
 
 const MEBIBYTE = 1024 * 1024;
@@ -126,6 +127,30 @@ describe('a client that resets', () => {
     client.reset();
     await nothingIsLeft(app, reagent);
     expect(reagent.closed[0]?.reason).toMatchObject({ kind: 'reset' });
+  });
+
+  it('before all was sent that a close has to flush, so that the reason is the reset', async () => {
+    const closed = new Mailbox<CloseReason>();
+
+    @Reagent({ port: 0 })
+    class Source {
+      @OnConnection()
+      pour(conn: Connection) {
+        conn.send(Buffer.alloc(64 * MEBIBYTE));
+      }
+
+      @OnClose()
+      bye(_: Connection, reason: CloseReason) {
+        closed.put(reason);
+      }
+    }
+
+    await using app = await createTestApp(Source).start();
+    const client = await app.connect(Source);
+    client.pause();
+    await app.listener(Source).waitForConnections((connections) => connections === 1);
+    client.reset();
+    expect(await closed.take()).toMatchObject({ kind: 'reset', error: { code: 'ECONNRESET' } });
   });
 
   it('after its FIN, while its answer is still being made', async () => {
