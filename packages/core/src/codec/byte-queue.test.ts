@@ -92,6 +92,13 @@ describe('ByteQueue', () => {
     expect(queue.takeChunk().buffer.byteLength).toBeLessThanOrEqual(8_192);
   });
 
+  it('goes on behind what is left of a large block', () => {
+    const queue = queueOf('x', ...Array.from({ length: 100 }, () => received(400)));
+    queue.skip(queue.length - 3);
+    queue.push(Buffer.from('abc'));
+    expect(queue.takeText(6)).toBe('xxxabc');
+  });
+
   it('keeps what drips in within a small multiple of its size', () => {
     const before = process.memoryUsage().arrayBuffers;
     const queue = new ByteQueue();

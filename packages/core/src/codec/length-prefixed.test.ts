@@ -154,6 +154,14 @@ describe('lengthPrefixed()', () => {
     expect(pieces[1]).toBe(large);
   });
 
+  it('puts the length between the bytes before it and a large body', () => {
+    const codec = lengthPrefixed({ bytes: 4, offset: 1 });
+    const message = Buffer.alloc(10_001, 7);
+    const encoded = encodeAll(codec, [message]);
+    expect(encoded.subarray(0, 6)).toEqual(hex('07 00002710 07'));
+    expect(decodeAll(codec, [encoded]).messages).toEqual([message]);
+  });
+
   it('writes nothing of a message whose length cannot be written', () => {
     const pieces: unknown[] = [];
     const output = { write: (piece: unknown) => pieces.push(piece) };
