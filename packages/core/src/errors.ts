@@ -45,6 +45,8 @@ export class ConfigurationError extends ReagentError {
     const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
     super('ERR_REAGENT_CONFIGURATION', [`${count} in the application:`, ...problems.map(describe)].join('\n'), options);
     this.problems = problems;
+    // Its message has them all; printing the error is not to list them twice.
+    Object.defineProperty(this, 'problems', { enumerable: false });
   }
 }
 
@@ -57,15 +59,17 @@ const listenCures: Readonly<Record<string, string>> = {
   EADDRINUSE:
     'something already listens there; stop it, choose another address, or let the system pick a port with port: 0',
   EACCES:
-    'this process may not bind it; use a port of 1024 or above, or grant the permission (CAP_NET_BIND_SERVICE, the directory of the socket)',
-  EPERM: 'this process may not bind it; use a port of 1024 or above, or grant the permission',
+    'this process may not bind it; for a port, use 1024 or above or grant CAP_NET_BIND_SERVICE; for a path, see to the rights of its directory',
+  EPERM:
+    'this process may not bind it; for a port, use 1024 or above or grant CAP_NET_BIND_SERVICE; for a path, see to the rights of its directory',
   EADDRNOTAVAIL: 'no interface of this machine has that address; check host',
   EAFNOSUPPORT: 'this machine does not support that kind of address; check host (IPv6 may be off)',
   ENOTFOUND: 'the host name does not resolve; check host',
   ENOENT: 'the directory of the socket does not exist; create it first',
   ENOTSUP: 'this platform does not support that kind of listener; check fd and reusePort',
   EBADF: 'there is no such open descriptor in this process; check fd',
-  EINVAL: 'the system refuses that address or descriptor; check path (about 100 bytes at most), host and fd',
+  EINVAL:
+    'the system refuses that address or descriptor; check that fd is a listening socket, path has 107 bytes at most, and host is an address',
   ENOTSOCK: 'that descriptor is no socket; check fd',
   EMFILE: 'this process has no file descriptors left; raise its limit (ulimit -n)',
 };

@@ -1,13 +1,12 @@
 import { type DependencyContainer, container as globalContainer, type InjectionToken } from 'tsyringe';
-import { type Constructor, nameOf } from '../decorators/metadata.js';
+import type { Constructor } from '../decorators/metadata.js';
 import { Module, type ModuleImport } from '../decorators/module.js';
-import { reagentOf } from '../decorators/reagent.js';
 import type { DescriptorInput } from '../descriptor/descriptor.js';
 import { ConfigurationError, StateError } from '../errors.js';
 import { Logger, stderrLogger } from '../telemetry/logger.js';
 import type { Application } from './application.js';
 import { makeProviders } from './container.js';
-import { type DescriptorOverrides, describeReagents } from './descriptors.js';
+import { type DescriptorOverrides, describeReagents, requireReagent } from './descriptors.js';
 import { type InjectionContext, injectionProblems } from './injection.js';
 import { readModules } from './modules.js';
 import { RunningApplication } from './running-application.js';
@@ -51,6 +50,7 @@ export async function bootstrap(module: ModuleImport, options: BootstrapOptions 
   try {
     const { described, problems: late } = describeReagents(reagents, overrides, made.container);
     refuse(late);
+    if (described.length === 0) logger.warn('nothing listens: no module of the application lists a reagent');
     await application.startAll(described);
   } catch (error) {
     await application.stop({ timeout: 0 }).catch((failure: unknown) => {
@@ -77,15 +77,12 @@ export async function bootstrap(module: ModuleImport, options: BootstrapOptions 
  *
  * @throws ConfigurationError, ProviderError, ListenError
  */
-export function start(
+export async function start(
   reagent: Constructor,
   descriptor: DescriptorInput = {},
   options: Omit<BootstrapOptions, 'overrides'> = {},
 ): Promise<Application> {
-  if (reagentOf(reagent) === undefined) {
-    const message = 'is no reagent: put @Reagent() on the class';
-    return Promise.reject(new ConfigurationError([{ where: nameOf(reagent), path: '', message }]));
-  }
+  requireReagent(reagent);
   @Module({ reagents: [reagent] })
   class StartModule {}
   return bootstrap(StartModule, { ...options, overrides: () => descriptor });
@@ -98,7 +95,15 @@ const knownOptions: readonly string[] = [
   'container',
 ] satisfies (keyof BootstrapOptions)[];
 
+const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+
 function requireKnown(options: BootstrapOptions): void {
+  const missing = levels.filter((level) => typeof options.logger?.[level] !== 'function');
+  if (options.logger !== undefined && missing.length > 0) {
+    throw new StateError(
+      `the logger has no method ${missing.join(', ')}; it needs ${levels.join(', ')}, as pino's has`,
+    );
+  }
   const unknown = Object.keys(options).filter((key) => !knownOptions.includes(key));
   if (unknown.length > 0)
     throw new StateError(`bootstrap has no option ${unknown.join(', ')}; it has ${knownOptions.join(', ')}`);

@@ -7,7 +7,7 @@ import { reagentOf } from '../decorators/reagent.js';
 import { checkDescriptor } from '../descriptor/check.js';
 import type { Descriptor, DescriptorInput } from '../descriptor/descriptor.js';
 import { mergeDescriptors } from '../descriptor/merge.js';
-import type { Problem } from '../errors.js';
+import { ConfigurationError, type Problem } from '../errors.js';
 
 /**
  * What is to be different from the reagents' own descriptors: by listener name, or as a function that is asked for each listener.
@@ -88,6 +88,24 @@ function describe(
   return problems.length > 0 ? { problems } : checked;
 }
 
+/** Which listeners there are, in a sentence. */
+export function thereAre(names: readonly string[]): string {
+  if (names.length === 0) return 'there is none';
+  return names.length === 1 ? `there is ${names[0]}` : `there are ${names.join(', ')}`;
+}
+
+/** @throws ConfigurationError if it is no class with `@Reagent` */
+export function requireReagent(reagent: unknown): asserts reagent is Constructor {
+  if (typeof reagent !== 'function') {
+    const circular = reagent === undefined ? ', which happens when two files import each other' : '';
+    const message = `expected a class with @Reagent, received ${String(reagent)}${circular}`;
+    throw new ConfigurationError([{ where: 'start()', path: '', message }]);
+  }
+  if (reagentOf(reagent as Constructor) !== undefined) return;
+  const message = 'is no reagent: put @Reagent() on the class';
+  throw new ConfigurationError([{ where: nameOf(reagent), path: '', message }]);
+}
+
 function unknownNames(overrides: DescriptorOverrides, known: readonly string[]): Problem[] {
   if (typeof overrides === 'function') return [];
   return Object.keys(overrides)
@@ -95,7 +113,7 @@ function unknownNames(overrides: DescriptorOverrides, known: readonly string[]):
     .map((name) => ({
       where: 'overrides',
       path: name,
-      message: `there is no listener of that name; there ${known.length === 0 ? 'is none' : `are ${known.join(', ')}`}`,
+      message: `there is no listener of that name; ${thereAre(known)}`,
     }));
 }
 

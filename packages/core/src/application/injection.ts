@@ -76,6 +76,12 @@ class InjectionWalk {
    * @param chain the classes that led here
    */
   visit(target: Constructor, lasting: boolean, chain: readonly Constructor[]): void {
+    if (chain.includes(target)) {
+      const circle = [...chain.slice(chain.indexOf(target)), target].map(nameOf).join(' -> ');
+      const message = `these classes ask for each other, so that none can be made first: ${circle}; let one of them ask later, with @inject(delay(() => ${nameOf(target)}))`;
+      this.#report(nameOf(target), '', message);
+      return;
+    }
     const seen = lasting ? this.#seenByApplication : this.#seen;
     if (seen.has(target)) return;
     seen.add(target);

@@ -3,7 +3,13 @@
 import { inspect } from 'node:util';
 import type { InjectionToken } from 'tsyringe';
 import { type Constructor, nameOf } from '../decorators/metadata.js';
-import { type DynamicModule, type ModuleImport, moduleOf, type Provider } from '../decorators/module.js';
+import {
+  type DynamicModule,
+  type ModuleDefinition,
+  type ModuleImport,
+  moduleOf,
+  type Provider,
+} from '../decorators/module.js';
 import { reagentOf } from '../decorators/reagent.js';
 import type { Problem } from '../errors.js';
 
@@ -40,6 +46,8 @@ export function readModules(root: ModuleImport): ModuleContents {
 }
 
 const circular = 'is undefined, which happens when two files import each other: move what both need into a third file';
+
+const fields: readonly string[] = ['imports', 'providers', 'reagents'] satisfies (keyof ModuleDefinition)[];
 
 class ModuleReader {
   readonly #providers = new Map<unknown, ListedProvider>();
@@ -93,6 +101,7 @@ class ModuleReader {
   #readClass(target: Constructor): void {
     const definition = moduleOf(target) ?? {};
     const where = nameOf(target);
+    this.#checkFields(where, definition);
     this.#readImports(where, definition.imports);
     this.#readProviders(where, definition.providers);
     this.#readReagents(where, definition.reagents);
@@ -101,10 +110,19 @@ class ModuleReader {
   /** What a dynamic module adds comes after what its class says, and so wins; what it imports comes before. */
   #readDynamic(entry: DynamicModule): void {
     const where = nameOf(entry.module);
+    const { module: _, ...definition } = entry;
+    this.#checkFields(where, definition);
     this.#readImports(where, entry.imports);
     this.readImport(entry.module, { where, path: '' });
     this.#readProviders(where, entry.providers);
     this.#readReagents(where, entry.reagents);
+  }
+
+  #checkFields(where: string, definition: object): void {
+    for (const field of Object.keys(definition)) {
+      if (fields.includes(field)) continue;
+      this.#report(where, field, `is no field of a module; it has ${fields.join(', ')}`);
+    }
   }
 
   #readImports(where: string, imports: readonly ModuleImport[] | undefined): void {

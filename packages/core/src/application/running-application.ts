@@ -1,6 +1,5 @@
 import type { InjectionToken } from 'tsyringe';
 import { type Constructor, nameOf, type Token } from '../decorators/metadata.js';
-import { reagentOf } from '../decorators/reagent.js';
 import type { DescriptorInput } from '../descriptor/descriptor.js';
 import { ConfigurationError, StateError } from '../errors.js';
 import type { Listener, StopOptions } from '../listener/listener.js';
@@ -11,7 +10,7 @@ import type { Logger } from '../telemetry/logger.js';
 import type { ApplicationStatistics, ListenerStatistics } from '../telemetry/statistics.js';
 import { Application } from './application.js';
 import type { ProviderSet } from './container.js';
-import { type DescribedReagent, describeReagents } from './descriptors.js';
+import { type DescribedReagent, describeReagents, requireReagent, thereAre } from './descriptors.js';
 import { injectionProblems } from './injection.js';
 
 /** An application with its providers made: reagents in, listeners out. */
@@ -45,11 +44,8 @@ export class RunningApplication extends Application {
         ? this.#pool.get(nameOrClass)
         : this.listeners.find((listener) => this.#reagents.get(listener) === nameOrClass);
     if (found !== undefined) return found;
-    const asked = typeof nameOrClass === 'string' ? `named ${nameOrClass}` : `of ${nameOf(nameOrClass)}`;
-    const names = this.listeners.map(({ name }) => name);
-    throw new StateError(
-      `there is no listener ${asked}; there ${names.length === 0 ? 'is none' : `are ${names.join(', ')}`}`,
-    );
+    const asked = typeof nameOrClass === 'function' ? `of ${nameOf(nameOrClass)}` : `named ${String(nameOrClass)}`;
+    throw new StateError(`there is no listener ${asked}; ${thereAre(this.listeners.map(({ name }) => name))}`);
   }
 
   resolve<T>(token: Token<T>): T {
@@ -59,9 +55,9 @@ export class RunningApplication extends Application {
 
   async start(reagent: Constructor, descriptor: DescriptorInput = {}): Promise<Listener> {
     const { container } = this.#providers;
-    const unusable = reagentOf(reagent) === undefined ? [notDecorated(reagent)] : [];
+    requireReagent(reagent);
     const { described, problems } = describeReagents([reagent], () => descriptor, container);
-    const found = [...unusable, ...injectionProblems([], [reagent], { parent: container }), ...problems];
+    const found = [...injectionProblems([], [reagent], { parent: container }), ...problems];
     if (found.length > 0) throw new ConfigurationError(found);
     const [listener] = await this.startAll(described);
     return listener as Listener;
@@ -142,8 +138,4 @@ export class RunningApplication extends Application {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
-}
-
-function notDecorated(reagent: Constructor): { where: string; path: string; message: string } {
-  return { where: nameOf(reagent), path: '', message: 'is no reagent: put @Reagent() on the class' };
 }

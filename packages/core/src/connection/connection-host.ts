@@ -18,6 +18,8 @@ export interface ConnectionHost {
   readonly logger: Logger;
   /** `undefined` where there is no idle limit, so that no time needs to be taken. */
   readonly idle: Deadlines<AnyConnection> | undefined;
+  /** Milliseconds that a push-style `@OnConnection` may wait for its client in one `recv`. */
+  readonly startTimeout: number;
   readonly send: Deadlines<AnyConnection>;
   readonly linger: Deadlines<AnyConnection>;
   /** `@OnConnection` has done its part, or the connection is gone: the acceptor is free for the next. Called once. */

@@ -45,7 +45,10 @@ export interface SendFileOptions {
 }
 
 export interface RecvOptions {
-  /** Milliseconds to wait before a `TimeoutError`; no byte is lost then. Default: no limit. */
+  /**
+   * Milliseconds to wait before a `TimeoutError`; no byte is lost then. `Infinity` is no limit. Default: none, but `timeouts.handshake`
+   * in the `@OnConnection` of a push-style reagent, which keeps an acceptor from others while it waits.
+   */
   readonly timeout?: number;
 }
 
@@ -142,7 +145,7 @@ export abstract class Connection<In = Buffer, Out = Outgoing<In>> implements Asy
    * Gives the connection to another object with hooks. Its `@OnConnection` is called as soon as no hook is running; from then on
    * all hooks called are its own.
    *
-   * @throws StateError if the object's class has neither `@OnConnection` nor `@OnData`.
+   * @throws StateError if it is no object of a class, or the class has neither `@OnConnection` nor `@OnData`.
    */
   abstract handOver(owner: object): void;
 

@@ -96,6 +96,7 @@ export class Outbound implements ByteSink {
 
   /** Hot path. */
   write(piece: Piece): void {
+    if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) throw new TypeError(unsendable(piece));
     if (piece.length === 0) return;
     const pieces = this.#sources === undefined ? this.#pieces : (this.#sources.at(-1) as Queued).after;
     pieces.push(piece);
@@ -219,6 +220,12 @@ export class Outbound implements ByteSink {
     this.#partTaken = undefined;
     tell?.();
   }
+}
+
+function unsendable(value: unknown): string {
+  const received =
+    value === null || typeof value !== 'object' ? String(value) : `a value of class ${value.constructor?.name}`;
+  return `expected text or bytes to send, received ${received}; to send values, set a codec, such as lines().pipe(json())`;
 }
 
 function encodingOf(piece: Piece): BufferEncoding {

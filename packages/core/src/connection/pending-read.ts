@@ -1,4 +1,5 @@
 import { TimeoutError } from '../errors.js';
+import { startTimer } from '../timer.js';
 import { nextMessage, type ReadRequest } from './read-request.js';
 
 /**
@@ -13,6 +14,7 @@ export class PendingRead {
   #iterates = false;
   #timeout: number | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #hasExpired = false;
   #resolve: (value: unknown) => void = () => undefined;
   #reject: (error: Error) => void = () => undefined;
   readonly #executor = (resolve: (value: unknown) => void, reject: (error: Error) => void): void => {
@@ -34,20 +36,22 @@ export class PendingRead {
   }
 
   get isExpired(): boolean {
-    return this.#timeout !== undefined && this.#timer === undefined;
+    return this.#hasExpired;
   }
 
   /** Hot path of pull style. */
   wait(request: ReadRequest, iterates: boolean, timeout: number | undefined): Promise<unknown> {
     this.#waiting = true;
+    this.#hasExpired = false;
     this.#request = request;
     this.#iterates = iterates;
     this.#timeout = timeout;
     if (timeout !== undefined) {
-      this.#timer = setTimeout(() => {
+      this.#timer = startTimer(timeout, () => {
         this.#timer = undefined;
+        this.#hasExpired = true;
         this.#expired();
-      }, timeout);
+      });
     }
     return new Promise(this.#executor);
   }

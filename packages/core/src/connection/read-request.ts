@@ -17,6 +17,13 @@ export type ReadRequest =
 
 export const nextMessage: ReadRequest = { kind: 'message' };
 
+/** The time limit that `recv` was given, in milliseconds; `undefined` for none. Throws a RangeError where it makes no sense. */
+export function readTimeout(wanted: number | RecvOptions | undefined): number | undefined {
+  const timeout = typeof wanted === 'object' ? wanted.timeout : undefined;
+  if (timeout === undefined || timeout >= 0) return timeout;
+  throw new RangeError(`recv({ timeout }) takes milliseconds from 0 on, or Infinity, not ${timeout}`);
+}
+
 /** What the argument of `recv` asks for. Throws a RangeError where it makes no sense. */
 export function readRequest(
   wanted: number | RecvOptions | RecvLengthOptions | RecvUntilOptions | undefined,

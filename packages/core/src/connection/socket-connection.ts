@@ -4,7 +4,15 @@ import { bytes } from '../codec/bytes.js';
 import type { Codec } from '../codec/codec.js';
 import { type Hooks, hooksOf } from '../decorators/hooks.js';
 import type { Constructor } from '../decorators/metadata.js';
-import { ConnectionClosedError, StateError, TimeoutError } from '../errors.js';
+import {
+  ConnectionClosedError,
+  FrameTooLongError,
+  InvalidMessageError,
+  type ReagentError,
+  StateError,
+  TimeoutError,
+  UnexpectedEndError,
+} from '../errors.js';
 import type { Listener } from '../listener/listener.js';
 import { type Endpoint, localOf, remoteOf } from '../transport/endpoint.js';
 import { passOn, readOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
@@ -30,7 +38,7 @@ import { Inbound } from './inbound.js';
 import { MessageIterator } from './message-iterator.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
 import { iteratorResult, PendingRead } from './pending-read.js';
-import { nextMessage, type ReadRequest, readRequest } from './read-request.js';
+import { nextMessage, type ReadRequest, readRequest, readTimeout } from './read-request.js';
 import { applySocketOptions } from './socket-options.js';
 
 /**
@@ -229,9 +237,9 @@ export class SocketConnection<In, Out>
   }
 
   /** Ends a connection whose owner could not be made: no hook of it is called. */
-  abandon(error: Error): void {
+  abandon(className: string, error: Error): void {
     this.#reason = { kind: 'error', error };
-    this.#host.logger.error(this.#fields(error), 'the handler of a connection could not be made');
+    this.#host.logger.error(this.#fields(error), `${className} could not be made for a connection`);
     passOn(this.#socket, this);
     this.#pumping = false;
     resetSocket(this.#socket);
@@ -320,9 +328,8 @@ export class SocketConnection<In, Out>
   recv(length: number): Promise<Buffer | null>;
   recv(options: RecvLengthOptions | RecvUntilOptions): Promise<Buffer | null>;
   recv(wanted?: number | RecvOptions | RecvLengthOptions | RecvUntilOptions): Promise<In | Buffer | null> {
-    const timeout = typeof wanted === 'object' ? wanted.timeout : undefined;
     try {
-      return this.#receive(readRequest(wanted), false, timeout) as Promise<In | Buffer | null>;
+      return this.#receive(readRequest(wanted), false, readTimeout(wanted)) as Promise<In | Buffer | null>;
     } catch (error) {
       return Promise.reject(asError(error));
     }
@@ -342,8 +349,9 @@ export class SocketConnection<In, Out>
   }
 
   handOver(owner: object): void {
+    const fault = faultOfOwner(owner);
+    if (fault !== undefined) throw new StateError(`what handOver() was given ${fault}`);
     if (this.#isEnding || this.#phase === 'failing') return;
-    requireHooks(owner);
     this.#nextOwner = owner;
     this.#attention = true;
     this.#pump();
@@ -366,9 +374,11 @@ export class SocketConnection<In, Out>
     if (how === 'both') return this.close();
     if (how === 'write') {
       this.#outbound.end();
-    } else {
+    } else if (how === 'read') {
       this.#dropInput();
       this.#pump();
+    } else {
+      throw new TypeError(`shutdown() takes 'read', 'write' or 'both', not ${String(how)}`);
     }
   }
 
@@ -523,7 +533,7 @@ export class SocketConnection<In, Out>
       case 'connection':
         return this.#connectionReturned(value);
       case 'timeout':
-        return value === 'keep' ? this.#keep() : this.#idleTimeout();
+        return this.#timeoutReturned(value);
       case 'error':
         return this.#afterError();
       case 'close':
@@ -533,10 +543,9 @@ export class SocketConnection<In, Out>
 
   #connectionReturned(value: unknown): void {
     if (typeof value === 'object' && value !== null && !this.#isEnding) {
-      try {
-        requireHooks(value);
-      } catch (error) {
-        this.hookThrew('connection', asError(error));
+      const fault = faultOfOwner(value);
+      if (fault !== undefined) {
+        this.hookThrew('connection', new StateError(`what @OnConnection returned ${fault}; return nothing to keep it`));
         return;
       }
       this.#nextOwner = value;
@@ -729,7 +738,8 @@ export class SocketConnection<In, Out>
   #enter(owner: object, hooks: Hooks): void {
     this.#runner.own(owner, hooks);
     // A closed socket knows its peer only if it was asked before, and these may ask then. The others need not pay for it.
-    if (hooks.data === undefined || hooks.close !== undefined || hooks.error !== undefined) void this.#socket.remoteAddress;
+    if (hooks.data === undefined || hooks.close !== undefined || hooks.error !== undefined)
+      void this.#socket.remoteAddress;
     this.#phase = 'starting';
     if (hooks.connection === undefined) this.#opened();
     else this.#runner.run('connection', undefined);
@@ -764,13 +774,21 @@ export class SocketConnection<In, Out>
   #tell(error: Error): void {
     this.#error ??= error;
     this.#attention = true;
-    if (error instanceof TimeoutError) this.#host.logger.info(this.#fields(error), 'connection timed out');
-    else this.#host.logger.error(this.#fields(error), 'connection failed');
+    if (isOfTheClient(error)) {
+      // An everyday matter, which any client can bring about: a line, and no stack.
+      const { err: _, ...fields } = this.#fields(error);
+      this.#host.logger.info({ ...fields, code: error.code, error: error.message }, 'connection failed');
+    } else {
+      this.#host.logger.error(this.#fields(error), 'connection failed');
+    }
     this.#pump();
   }
 
-  #fields(error: Error): object {
-    return { listener: this.#host.listener.name, connection: this.id, remote: this.remote.address, err: error };
+  #fields(error: Error): { readonly err: Error } {
+    const { address, port } = this.remote;
+    return { listener: this.#host.listener.name, connection: this.id, remote: `${address}:${port}`, err: error } as {
+      readonly err: Error;
+    };
   }
 
   #afterError(): void {
@@ -781,6 +799,17 @@ export class SocketConnection<In, Out>
   #keep(): void {
     this.#touch();
     this.#host.idle?.add(this.#self);
+  }
+
+  #timeoutReturned(value: unknown): void {
+    if (value === 'keep') this.#keep();
+    else if (value === undefined) this.#idleTimeout();
+    else
+      this.#fail(
+        new StateError(
+          `@OnTimeout returned ${String(value)}; return 'keep' to keep the connection, or nothing to close it`,
+        ),
+      );
   }
 
   #idleTimeout(): void {
@@ -854,12 +883,17 @@ export class SocketConnection<In, Out>
       if (value !== undefined) return Promise.resolve(iterates ? iteratorResult(value) : value);
     }
     this.#read ??= new PendingRead(() => this.#releaseReader());
-    const promise = this.#read.wait(request, iterates, timeout);
+    const promise = this.#read.wait(request, iterates, timeout ?? this.#startTimeout());
     // The time until it asked was not the client's.
     this.#touch();
     if (this.#attention) this.#pump();
     else this.#updateReading();
     return promise;
+  }
+
+  /** A push-style `@OnConnection` keeps an acceptor from others: it may not wait for a silent client for ever. */
+  #startTimeout(): number | undefined {
+    return this.#started ? undefined : this.#host.startTimeout;
   }
 
   #refusalToReceive(): string | undefined {
@@ -969,8 +1003,23 @@ function asStreamError(reason: CloseReason): Error {
   return reason.error ?? new ConnectionClosedError(reason);
 }
 
-function requireHooks(owner: object): void {
-  const { className, connection, data } = hooksOf(owner.constructor as Constructor);
-  if (connection !== undefined || data !== undefined) return;
-  throw new StateError(`${className} cannot own a connection: give it a method with @OnConnection or @OnData`);
+/** Whether an error is the client's doing rather than a fault in what serves it. */
+function isOfTheClient(error: Error): error is ReagentError {
+  return (
+    error instanceof TimeoutError ||
+    error instanceof UnexpectedEndError ||
+    error instanceof FrameTooLongError ||
+    error instanceof InvalidMessageError
+  );
+}
+
+/** Why an object cannot own a connection; `undefined` if it can. */
+function faultOfOwner(owner: unknown): string | undefined {
+  const target: unknown = typeof owner === 'object' && owner !== null ? owner.constructor : undefined;
+  if (typeof target !== 'function' || target === Object) {
+    return `cannot own a connection: it takes an object of a class that has a method with @OnConnection or @OnData`;
+  }
+  const { className, connection, data } = hooksOf(target as Constructor);
+  if (connection !== undefined || data !== undefined) return undefined;
+  return `cannot own a connection: give ${className} a method with @OnConnection or @OnData`;
 }

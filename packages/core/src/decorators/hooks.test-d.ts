@@ -156,8 +156,8 @@ export class Refused {
 
   // @ts-expect-error only 'keep' means something
   @OnTimeout()
-  misspelt() {
-    return 'kep' as const;
+  yes() {
+    return true;
   }
 
   // @ts-expect-error only @OnAccept may be static

@@ -37,7 +37,7 @@ export type CloseHook = (conn: AnyConnection, reason: CloseReason) => HookResult
 /** A method for `@OnError`. */
 export type ErrorHook = (conn: AnyConnection, error: Error) => HookResult;
 /** A method for `@OnTimeout`. Returning `'keep'` keeps the connection open and starts the time anew. */
-export type TimeoutHook = (conn: AnyConnection) => Perhaps<'keep' | Promise<Perhaps<'keep'>>>;
+export type TimeoutHook = (conn: AnyConnection) => Perhaps<string | Promise<Perhaps<string>>>;
 /** A method for `@OnShutdown`. */
 export type ShutdownHook = (conn: AnyConnection) => HookResult;
 

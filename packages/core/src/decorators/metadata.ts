@@ -7,9 +7,8 @@ import type { InjectionToken } from 'tsyringe';
 // biome-ignore lint/suspicious/noExplicitAny: with `unknown[]` no class that has parameters would be one
 export type Constructor<T extends object = object> = new (...parameters: any[]) => T;
 
-/** What something is injected by: a class, be it abstract, a string or a symbol. */
-// biome-ignore lint/suspicious/noExplicitAny: as above
-export type Token<T = unknown> = InjectionToken<T> | (abstract new (...parameters: any[]) => T);
+/** What something is injected by: a class, be it abstract or with a private constructor, a string or a symbol. */
+export type Token<T = unknown> = InjectionToken<T> | { readonly prototype: T; readonly name: string };
 
 /** `Symbol.for`, so that two copies of this package in one process read each other's classes. */
 export const metadataKeys = {

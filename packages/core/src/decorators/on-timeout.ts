@@ -3,14 +3,15 @@ import { type MethodHookDecorator, recordHook, type TimeoutHook } from './hooks.
 /**
  * Marks the method that is asked when a connection was idle for `timeouts.idle`: `method(conn)`.
  *
- * If it returns `'keep'` the time starts anew, otherwise the connection closes with reason `timeout`.
+ * If it returns `'keep'` the time starts anew, if it returns nothing the connection closes with reason `timeout`; any other value is
+ * an error of the connection.
  *
  * @example
  * ```ts
  * @OnTimeout()
  * ping(conn: Connection) {
  *   conn.send('ping\n');
- *   return 'keep' as const;
+ *   return 'keep';
  * }
  * ```
  */

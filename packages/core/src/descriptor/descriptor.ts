@@ -39,7 +39,7 @@ export interface ListenerSocketOptions extends Required<SocketOptions> {
 export interface Timeouts {
   /** For the whole PROXY header to arrive. Default: 5 000. */
   readonly proxyHeader: number;
-  /** For the TLS handshake. Default: 5 000. */
+  /** For `@OnAccept`, and for each `recv()` in a push-style `@OnConnection` that is given no limit of its own. Default: 5 000. */
   readonly handshake: number;
   /** Nothing was received for so long. Default: off. */
   readonly idle: number;

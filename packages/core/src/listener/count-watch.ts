@@ -1,5 +1,5 @@
 import { TimeoutError } from '../errors.js';
-import { startTimer } from './timer.js';
+import { startTimer } from '../timer.js';
 
 /** Those who wait for a number of connections to become what they want. */
 export class CountWatch {

@@ -60,6 +60,10 @@ export abstract class Listener {
   /** Stops accepting, refuses those that wait, calls `@OnShutdown` of each connection, waits, and resets what is left. */
   abstract stop(options?: StopOptions): Promise<void>;
 
-  /** Sends a message to every open connection. */
+  /**
+   * Sends a message to every open connection.
+   *
+   * @throws what a connection's codec throws, after all connections have been tried
+   */
   abstract broadcast(message: unknown): void;
 }

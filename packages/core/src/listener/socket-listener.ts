@@ -13,7 +13,9 @@ import type { Descriptor } from '../descriptor/descriptor.js';
 import { StateError, TimeoutError } from '../errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Counters, type ListenerStatistics, type RejectReason } from '../telemetry/statistics.js';
-import type { Endpoint } from '../transport/endpoint.js';
+import { startTimer } from '../timer.js';
+import { canReusePort } from '../transport/bind.js';
+import { type Endpoint, plainAddress, remoteOf } from '../transport/endpoint.js';
 import { descriptorCeiling, descriptorOf } from '../transport/file-descriptors.js';
 import { hold, resetSocket } from '../transport/held-socket.js';
 import { AcceptorPool } from './acceptor-pool.js';
@@ -25,7 +27,6 @@ import { CountWatch } from './count-watch.js';
 import { Listener, type ListenerStatus, type StopOptions, type WaitOptions } from './listener.js';
 import type { Owners } from './owners.js';
 import { SocketIncoming } from './socket-incoming.js';
-import { startTimer } from './timer.js';
 
 type AnyConnection = SocketConnection<unknown, unknown>;
 
@@ -48,6 +49,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   readonly codec: Codec<unknown, unknown>;
   readonly highWaterMark: number;
   readonly idle: Deadlines<AnyConnection> | undefined;
+  readonly startTimeout: number;
   readonly send: Deadlines<AnyConnection>;
   readonly linger: Deadlines<AnyConnection>;
   readonly #descriptor: Descriptor;
@@ -88,6 +90,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.codec = descriptor.codec ?? bytes();
     const { options, timeouts } = descriptor;
     this.highWaterMark = options.highWaterMark;
+    this.startTimeout = timeouts.handshake;
     const heard = (connection: AnyConnection): number => connection.lastActive;
     const sent = (connection: AnyConnection): number => connection.lastSent;
     this.idle =
@@ -197,13 +200,28 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   broadcast(message: unknown): void {
-    for (const connection of this.#connections) connection.send(message);
+    let failure: unknown;
+    for (const connection of this.#connections) {
+      try {
+        connection.send(message);
+      } catch (error) {
+        // The others may have another codec, or another state of it.
+        failure ??= error;
+      }
+    }
+    if (failure !== undefined) throw failure;
   }
 
   // Starting and stopping.
 
   /** Binds. What arrives is held until `open`. Rejects with a ListenError. */
   bind(): Promise<void> {
+    if (this.#descriptor.options.reusePort && !canReusePort()) {
+      this.logger.warn(
+        { listener: this.name, version: process.version },
+        'options.reusePort has no effect: it needs Node.js 22.12 or newer',
+      );
+    }
     return this.#binding.inTurn(() => this.#binding.bind());
   }
 
@@ -305,7 +323,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     }
     this.counters.accepted++;
     // Asking the system for it is a good part of what a short connection costs.
-    const ip = this.#admission.asksForAddresses ? (socket.remoteAddress ?? '') : '';
+    const ip = this.#admission.asksForAddresses ? plainAddress(socket.remoteAddress ?? '') : '';
     const refusal = this.#refusal(socket, ip);
     if (refusal !== undefined) {
       this.#refuse(socket, refusal);
@@ -415,7 +433,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   #acceptFailed(arrival: Arrival, error: unknown): void {
-    const fields = { listener: this.name, remote: arrival.socket.remoteAddress, err: error };
+    const fields = { listener: this.name, remote: remoteOf(arrival.socket).address, err: error };
     if (error instanceof TimeoutError) this.logger.warn(fields, '@OnAccept took too long');
     else this.logger.error(fields, 'a connection could not be set up');
     if (!(error instanceof TimeoutError)) this.counters.handlerErrors++;
@@ -456,7 +474,8 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     try {
       owner = this.#owners.own(connection, this);
     } catch (error) {
-      connection.abandon(asError(error));
+      this.counters.handlerErrors++;
+      connection.abandon(this.#owners.hooks.className, asError(error));
       return;
     }
     this.#connections.add(connection);

@@ -16,6 +16,12 @@ export interface BindTarget {
   readonly reusePort: boolean;
 }
 
+/** Whether this Node.js knows `reusePort`; older ones ignore it. */
+export function canReusePort(): boolean {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+}
+
 /** How an address is written for people. */
 export function describeTarget({ port, path, fd, host }: BindTarget): string {
   if (path !== undefined) return path;

@@ -9,7 +9,17 @@ export interface Endpoint {
 
 const FAMILIES: Readonly<Record<string, Endpoint['family']>> = { IPv4: 'IPv4', IPv6: 'IPv6' };
 
+/** How a socket that serves both families writes an IPv4 address. */
+const MAPPED = /^::ffff:(?=\d+\.)/i;
+
+/** An address as people know it: that of an IPv4 client is the same whichever family the listener is bound to. */
+export function plainAddress(address: string): string {
+  return address.replace(MAPPED, '');
+}
+
 function endpoint(address: string | undefined, port: number | undefined, family: string | undefined): Endpoint {
+  if (address !== undefined && MAPPED.test(address))
+    return { address: plainAddress(address), port: port ?? 0, family: 'IPv4' };
   return { address: address ?? '', port: port ?? 0, family: FAMILIES[family ?? ''] ?? 'unix' };
 }
 

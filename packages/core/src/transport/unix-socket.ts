@@ -1,5 +1,6 @@
 import { lstat, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { dirname } from 'node:path';
 
 /** An error as the system would give it, for what only we can know. */
 function systemError(code: string, message: string): Error {
@@ -33,8 +34,10 @@ export async function removeStaleSocket(path: string): Promise<void> {
   try {
     file = await lstat(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    // Without its directory, binding would fail with EACCES, as if it were forbidden.
+    await lstat(dirname(path));
+    return;
   }
   if (!file.isSocket())
     throw systemError('EEXIST', `${path} exists and is no socket; remove it or choose another path`);
