@@ -9,6 +9,8 @@ export type RunningHook = Exclude<keyof Hooks, 'accept' | 'className' | 'acceptI
 export interface HookObserver {
   hookReturned(hook: RunningHook, value: unknown): void;
   hookThrew(hook: RunningHook, error: Error): void;
+  /** A hook has returned a promise. */
+  hookWaits(): void;
   /** A hook that was waited for has ended, and its observer has been told so. */
   hookSettled(): void;
 }
@@ -74,6 +76,7 @@ export class HookRunner {
       return;
     }
     if (isPromise(result)) {
+      this.#observer.hookWaits();
       this.#wait(result, hook, interrupts);
     } else {
       this.#leave(interrupts);

@@ -6,6 +6,9 @@ export type Piece = Uint8Array | string;
 /** From this many bytes on a piece is handed to the socket as it is; smaller ones are copied together. */
 const LARGE_PIECE = 16_384;
 
+/** Spent places at the front of a queue that are not worth giving back. */
+const SPENT_KEPT = 1_024;
+
 /** A queue without entries, shared so that it costs nothing. */
 const NONE: Piece[] = [];
 
@@ -18,6 +21,8 @@ export class PieceQueue {
   /** Mostly there is only one piece, and no array is needed. */
   #first: Piece | undefined;
   #more: Piece[] = NONE;
+  /** Index in `#more` of the piece behind the first. */
+  #next = 0;
   #length = 0;
 
   get length(): number {
@@ -40,6 +45,7 @@ export class PieceQueue {
   clear(): void {
     this.#first = undefined;
     this.#more = NONE;
+    this.#next = 0;
     this.#length = 0;
   }
 
@@ -54,34 +60,42 @@ export class PieceQueue {
   }
 
   #takeMany(limit: number): Piece[] {
-    const queue = [this.#first as Piece, ...this.#more];
     const taken: Piece[] = [];
     let room = limit;
-    let next = 0;
-    while (room > 0 && next < queue.length) {
-      const piece = queue[next] as Piece;
-      const size = sizeAtMost(piece);
-      if (size <= room) {
-        taken.push(piece);
-        room -= size;
-        next++;
-        continue;
+    while (room > 0 && this.#first !== undefined) {
+      let piece: Piece = this.#first;
+      let size = sizeAtMost(piece);
+      if (size > room && typeof piece === 'string') {
+        this.#length -= piece.length;
+        piece = Buffer.from(piece);
+        this.#length += piece.length;
+        size = piece.length;
       }
-      const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
-      this.#length += bytes.length - piece.length;
-      if (bytes.length <= room) {
-        queue[next] = bytes;
-        // It fits after all, and is taken in the next round.
-        continue;
+      if (size > room && typeof piece !== 'string') {
+        taken.push(piece.subarray(0, room));
+        this.#first = piece.subarray(room);
+        this.#length -= room;
+        break;
       }
-      taken.push(bytes.subarray(0, room));
-      queue[next] = bytes.subarray(room);
-      room = 0;
+      taken.push(piece);
+      room -= size;
+      this.#length -= piece.length;
+      this.#shift();
     }
-    for (const piece of taken) this.#length -= piece.length;
-    this.#first = queue[next];
-    this.#more = queue.length > next + 1 ? queue.slice(next + 1) : NONE;
     return taken;
+  }
+
+  /** Goes on to the next piece. */
+  #shift(): void {
+    this.#first = this.#more[this.#next++];
+    if (this.#next >= this.#more.length) {
+      this.#more = NONE;
+      this.#next = 0;
+    } else if (this.#next > SPENT_KEPT && this.#next * 2 > this.#more.length) {
+      // Half of it is spent: giving that back now and then keeps it linear.
+      this.#more = this.#more.slice(this.#next);
+      this.#next = 0;
+    }
   }
 }
 

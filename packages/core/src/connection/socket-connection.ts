@@ -215,6 +215,7 @@ export class SocketConnection<In, Out>
   #endingToTell(): Ending {
     if (this.#ending === undefined) {
       this.#ending = new Ending();
+      this.#learnRemote();
       if (this.#isClosed && this.#reason !== undefined) this.#ending.tell(this.#reason);
     }
     return this.#ending;
@@ -302,6 +303,7 @@ export class SocketConnection<In, Out>
   }
 
   sendFile(path: string, options: SendFileOptions = {}): Promise<number> {
+    this.#learnRemote();
     const file = new FileSource(this, path, options);
     file.done.catch((error: Error) => {
       // Whoever waits for it gets the error; whoever does not is told here. That the client left is an everyday matter.
@@ -577,6 +579,10 @@ export class SocketConnection<In, Out>
     }
   }
 
+  hookWaits(): void {
+    this.#learnRemote();
+  }
+
   hookSettled(): void {
     // The time that a hook took is not the client's.
     this.#touch();
@@ -737,9 +743,7 @@ export class SocketConnection<In, Out>
 
   #enter(owner: object, hooks: Hooks): void {
     this.#runner.own(owner, hooks);
-    // A closed socket knows its peer only if it was asked before, and these may ask then. The others need not pay for it.
-    if (hooks.data === undefined || hooks.close !== undefined || hooks.error !== undefined)
-      void this.#socket.remoteAddress;
+    if (hooks.close !== undefined || hooks.error !== undefined) this.#learnRemote();
     this.#phase = 'starting';
     if (hooks.connection === undefined) this.#opened();
     else this.#runner.run('connection', undefined);
@@ -750,6 +754,14 @@ export class SocketConnection<In, Out>
   #opened(): void {
     if (this.#phase === 'starting') this.#phase = 'open';
     this.#markStarted();
+  }
+
+  /**
+   * A closed socket knows its peer only if it was asked before. To ask is a good part of what a short connection costs, so it is done
+   * only for those that may want to know after the end.
+   */
+  #learnRemote(): void {
+    void this.#socket.remoteAddress;
   }
 
   #markStarted(): void {
