@@ -21,8 +21,11 @@ interface Sample {
 /** The samples of each contender, by its name; those with the same index were taken in the same round. */
 type Samples = ReadonlyMap<string, readonly Sample[]>;
 
-/** A slice this many times as long as a measured one comes first, for the compiler to have seen the code. */
-const WARM_UP = 3;
+/** CPU seconds that a server runs before it is measured: the compiler needs so long to know the code and what it is called with. */
+const WARM_UP = 2;
+
+/** Slices after which the warm-up is over in any case, on a machine that leaves the server little CPU. */
+const WARM_UP_SLICES = 40;
 
 export function rates(scenario: Scenario): Measurement {
   return {
@@ -71,7 +74,7 @@ async function takeSamples(scenario: Scenario, machine: Machine, options: Option
     const arenas: Arena[] = [];
     try {
       for (const contender of contenders) arenas.push(await Arena.open(contender, machine));
-      for (const arena of arenas) await arena.sample(options.seconds * WARM_UP);
+      for (const arena of arenas) await arena.warmUp(options.seconds);
       for (let round = 0; round < options.rounds; round++) {
         // There and back, so that whatever changes slowly weighs on all alike.
         for (const arena of round % 2 === 0 ? arenas : arenas.toReversed()) {
@@ -106,6 +109,14 @@ class Arena {
     } catch (error) {
       await server.stop();
       throw error;
+    }
+  }
+
+  async warmUp(seconds: number): Promise<void> {
+    const enough = (await this.server.ask('cpu')) + WARM_UP * 1e6;
+    for (let slice = 0; slice < WARM_UP_SLICES; slice++) {
+      await this.load.run(seconds);
+      if ((await this.server.ask('cpu')) >= enough) return;
     }
   }
 
