@@ -237,6 +237,32 @@ describe('an idle connection', () => {
     expect(await asked.take()).toBe('late');
   });
 
+  it('has its full time when a pull-style handler asks for more', async () => {
+    const asked = new Mailbox<string>();
+
+    @Reagent({ port: 0, timeouts: { idle: 500 } })
+    class Slow {
+      @OnConnection()
+      async work(conn: Connection) {
+        await delay(400);
+        conn.send('now');
+        await conn.recv();
+      }
+
+      @OnTimeout()
+      late() {
+        asked.put('late');
+      }
+    }
+
+    await using app = await createTestApp(Slow).start();
+    const client = await app.connect(Slow);
+    await client.receive('now');
+    await client.expectNothing(350);
+    expect(asked.all).toEqual([]);
+    expect(await asked.take()).toBe('late');
+  });
+
   it('may be asked by OnTimeout whether it is still there', async () => {
     @Reagent({ port: 0, timeouts: { idle: 60 } })
     class Pinging {
