@@ -774,12 +774,12 @@ export class SocketConnection<In, Out>
 
   /** Something went wrong with this connection: `@OnError` is told, then it closes. */
   #fail(error: Error): void {
+    // A handler that is busy elsewhere may take long: the client is not to wait for it.
+    const isBusy = this.#runner.running !== undefined && (!this.#isReaderWaiting || this.#runner.interrupting);
     this.#reason ??= { kind: error instanceof TimeoutError ? 'timeout' : 'error', error };
     this.#dropInput();
     if (!this.#isEnding) this.#phase = 'failing';
     this.#tell(error);
-    // A handler that is busy elsewhere may take long: the client is not to wait for it.
-    const isBusy = this.#runner.running !== undefined && (!this.#isReaderWaiting || this.#runner.interrupting);
     if (isBusy) this.#end();
   }
 
