@@ -47,7 +47,7 @@ export const given: [
 
 // What they take.
 export const taken: [
-  Same<OutgoingOf<typeof aLine>, string>,
+  Same<OutgoingOf<typeof aLine>, string | Uint8Array>,
   Same<OutgoingOf<typeof aFrame>, Uint8Array | string>,
   Same<OutgoingOf<typeof requests>, unknown>,
   Same<OutgoingOf<typeof replies>, { ok: boolean; note?: string | undefined }>,
@@ -56,8 +56,9 @@ export const taken: [
 ] = [true, true, true, true, true, true];
 
 aLine.encode('a', output);
-// @ts-expect-error a line is text
-aLine.encode(Buffer.from('a'), output);
+aLine.encode(Buffer.from('a block'), output);
+// @ts-expect-error a line is text, and a block is bytes
+aLine.encode(5, output);
 // @ts-expect-error a frame is bytes or text
 aFrame.encode(5, output);
 // @ts-expect-error as above

@@ -35,8 +35,12 @@ export interface Payload<In, Out, Frame, OutgoingFrame> {
   encode(message: Out): OutgoingFrame;
 }
 
-/** A codec whose messages are frames: they have a beginning and an end, so that a payload can be put on top. */
-export abstract class FramedCodec<In, Out = In> implements Codec<In, Out> {
+/**
+ * A codec whose messages are frames: they have a beginning and an end, so that a payload can be put on top.
+ *
+ * `Frame` is that of what it sends which is a frame, if it takes other things besides.
+ */
+export abstract class FramedCodec<In, Out = In, Frame extends Out = Out> implements Codec<In, Out> {
   abstract decoder(): Decoder<In>;
   abstract encode(message: Out, output: ByteSink): void;
 
@@ -50,7 +54,7 @@ export abstract class FramedCodec<In, Out = In> implements Codec<In, Out> {
    * const codec = lines({ maxLength: 4_096 }).pipe(json());
    * ```
    */
-  pipe<Message, Outgoing>(payload: Payload<Message, Outgoing, In, Out>): FramedCodec<Message, Outgoing> {
+  pipe<Message, Outgoing>(payload: Payload<Message, Outgoing, In, Frame>): FramedCodec<Message, Outgoing> {
     if (typeof payload?.decode !== 'function' || typeof payload.encode !== 'function') {
       const called = typeof payload === 'function' ? `; call it: ${(payload as { name: string }).name}()` : '';
       throw new TypeError(`pipe() takes a payload, an object with decode() and encode()${called}`);

@@ -97,7 +97,11 @@ describe('lines()', () => {
       ]),
     );
     expect(() => encodeAll(lines({ delimiter: '--' }), ['a-'])).toThrow(InvalidMessageError);
-    expect(() => encodeAll(lines(), [Buffer.from('a') as never])).toThrow(TypeError);
+    expect(() => encodeAll(lines(), [5 as never])).toThrow(TypeError);
+  });
+
+  it('sends bytes as they are', () => {
+    expect(encodeAll(lines(), ['3', Buffer.from('a\nb'), 'end']).toString()).toBe('3\na\nbend\n');
   });
 
   it('allows maxLength bytes, not characters, without the end of the line', () => {

@@ -36,7 +36,8 @@ export interface LinesOptions {
  * Lines of text, without their ends.
  *
  * A line ends with LF, and a CR before it is dropped; what is sent ends with LF. With `delimiter` both are exactly that. A line to be
- * sent may not contain the delimiter: one message never becomes two.
+ * sent may not contain the delimiter: one message never becomes two. Bytes are sent as they are, with nothing behind them, for
+ * protocols in which a line announces a counted block.
  *
  * The decoder throws a `FrameTooLongError` for a line longer than `maxLength`, `encode` an `InvalidMessageError` for a text that is
  * no line.
@@ -54,12 +55,12 @@ export interface LinesOptions {
  * }
  * ```
  */
-export function lines(options: LinesOptions = {}): FramedCodec<string> {
+export function lines(options: LinesOptions = {}): FramedCodec<string, string | Uint8Array, string> {
   requireOptions('lines', options, ['encoding', 'maxLength', 'delimiter', 'requireDelimiter']);
   return new LinesCodec(options);
 }
 
-class LinesCodec extends FramedCodec<string> {
+class LinesCodec extends FramedCodec<string, string | Uint8Array, string> {
   readonly #encoding: LineEncoding;
   readonly #maxLength: number;
   readonly #mayLackDelimiter: boolean;
@@ -93,8 +94,13 @@ class LinesCodec extends FramedCodec<string> {
   }
 
   /** Hot path. */
-  encode(line: string, output: ByteSink): void {
-    if (typeof line !== 'string') throw new TypeError(`lines() sends text, not ${typeof line}`);
+  encode(line: string | Uint8Array, output: ByteSink): void {
+    if (typeof line !== 'string') {
+      if (!(line instanceof Uint8Array))
+        throw new TypeError(`lines() sends text, or bytes as they are, not ${shown(line)}`);
+      output.write(line);
+      return;
+    }
     const delimiter = this.#delimiter;
     // The end of a line and the delimiter behind it can together make a delimiter that begins earlier.
     const isCut =

@@ -21,8 +21,8 @@ export interface CloseReason {
 
 export type CloseKind = 'client' | 'server' | 'reset' | 'timeout' | 'error' | 'shutdown';
 
-/** What `send()` takes where the codec's outgoing type is not spelled out: bytes take text too, text takes text, messages take any value. */
-export type Outgoing<In> = In extends Uint8Array ? Uint8Array | string : In extends string ? string : unknown;
+/** What `send()` takes where the codec's outgoing type is not spelled out: bytes and text take either, messages take any value. */
+export type Outgoing<In> = In extends Uint8Array | string ? Uint8Array | string : unknown;
 
 /** Options of one socket, for `setOptions`. Those left out stay as they are. */
 export interface SocketOptions {
@@ -92,6 +92,9 @@ export abstract class Connection<In = Buffer, Out = Outgoing<In>> implements Asy
 
   /**
    * Queues a message; all that is sent in one tick leaves in one write.
+   *
+   * Bytes are not copied if that can be avoided, so a buffer given to `send` is not to be changed until it has been sent. Who fills
+   * one buffer again and again sends a copy: `conn.send(Buffer.from(buffer))`.
    *
    * @returns `false` when more than `highWaterMark` bytes now wait, or when the connection has closed and the message is dropped.
    */
