@@ -377,6 +377,8 @@ export class SocketConnection<In, Out>
     if (how === 'write') {
       this.#outbound.end();
     } else if (how === 'read') {
+      // What is dropped needs nobody's attention.
+      this.#paused = false;
       this.#dropInput();
       this.#pump();
     } else {
