@@ -57,19 +57,23 @@ export const visits: Load = { ...echo, mode: 'visit' };
 const line = 'GET session:48151623 user:4711\n';
 const lines: Load = { ...echo, depth: 32, request: line, response: line };
 
-const message = JSON.stringify({
+const person = JSON.stringify({
   id: 4711,
   name: 'Ada Lovelace',
   email: 'ada@example.org',
   tags: ['mathematics', 'engines'],
   active: true,
 });
-const jsonLines: Load = { ...lines, request: `${message}\n`, response: `${message}\n` };
-const nestMessages: Load = {
-  ...lines,
-  request: nestFrame(`{"pattern":"echo","data":${message},"id":"1"}`),
-  response: nestFrame(`{"response":${message},"isDisposed":true,"id":"1"}`),
-};
+const note = JSON.stringify({ id: 4711, text: 'hello, world' });
+
+function jsonLines(message: string): Load {
+  return { ...lines, request: `${message}\n`, response: `${message}\n` };
+}
+
+function nestMessages(message: string): Load {
+  const request = nestFrame(`{"pattern":"echo","data":${message},"id":"1"}`);
+  return { ...lines, request, response: nestFrame(`{"response":${message},"isDisposed":true,"id":"1"}`) };
+}
 
 function nestFrame(json: string): string {
   return `${json.length}#${json}`;
@@ -120,14 +124,19 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     name: 'json',
-    title: 'JSON: 109 bytes, 50 connections, 32 messages in flight on each',
+    title: `JSON: ${note.length} and ${person.length} bytes, 50 connections, 32 messages in flight on each`,
     unit: 'messages',
-    reference: 'NestJS TCP',
+    reference: 'NestJS TCP, small',
     contenders: [
-      { name: 'NestJS TCP', peer: 'nest-json', load: nestMessages },
-      { name: 'reagent lines().pipe(json(schema))', peer: 'reagent-json', load: jsonLines },
+      { name: 'NestJS TCP, small', peer: 'nest-json', load: nestMessages(note) },
+      { name: 'reagent json(schema), small', peer: 'reagent-json-note', load: jsonLines(note) },
+      { name: 'NestJS TCP, larger', peer: 'nest-json', load: nestMessages(person) },
+      { name: 'reagent json(schema), larger', peer: 'reagent-json-person', load: jsonLines(person) },
     ],
-    budgets: [{ contender: 'reagent lines().pipe(json(schema))', against: 'NestJS TCP', atLeast: 8 }],
+    budgets: [
+      { contender: 'reagent json(schema), small', against: 'NestJS TCP, small', atLeast: 8 },
+      { contender: 'reagent json(schema), larger', against: 'NestJS TCP, larger', atLeast: 8 },
+    ],
   },
   {
     name: 'visits',
