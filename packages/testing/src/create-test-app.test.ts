@@ -1,4 +1,5 @@
 import { lstat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import {
   ConfigurationError,
   type Connection,
@@ -49,21 +50,28 @@ describe('an app under test', () => {
     expect(await timeOf(first)).toBe('1');
   });
 
-  it('gives a Unix socket a path of its own that disappears with the app', async () => {
+  it('gives each Unix socket a path of its own that disappears with the app', async () => {
     @Reagent({ path: '/run/app.sock', mode: 0o600 })
     class Local {
       @OnConnection()
       hello(conn: Connection) {
-        conn.send('hello');
+        conn.send(conn.listener.name);
       }
     }
 
-    const app = await createTestApp(Local).start();
-    const { address } = app.listener(Local);
-    expect(address).not.toBe('/run/app.sock');
-    await (await app.connect(Local)).receive('hello');
+    @Reagent({ path: '/run/app.sock', name: 'other' })
+    class Other extends Local {}
+
+    @Module({ reagents: [Local, Other] })
+    class LocalModule {}
+
+    const app = await createTestApp(LocalModule).start();
+    const addresses = [app.listener(Local).address, app.listener(Other).address];
+    expect(addresses.every((address) => address.endsWith('.sock') && address !== '/run/app.sock')).toBe(true);
+    await (await app.connect(Local)).receive('Local');
+    await (await app.connect(Other)).receive('other');
     await app.stop();
-    await expect(lstat(address)).rejects.toMatchObject({ code: 'ENOENT' });
+    for (const address of addresses) await expect(lstat(dirname(address))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   it('replaces an inherited descriptor by a port', async () => {

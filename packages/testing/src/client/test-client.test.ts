@@ -186,6 +186,15 @@ describe('time limits', () => {
     expect(await client.line()).toBe('part');
   });
 
+  it('leave no timer behind once a call has its answer', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const before = timers();
+    const { client, peer } = await pair();
+    peer.write('one\n');
+    await client.line({ timeout: 60_000 });
+    expect(timers()).toBeLessThanOrEqual(before);
+  });
+
   it('the error points to the line of the test and shows what the server logged', async () => {
     const { client } = await pair({ serverErrors: () => ['error: out of ink'] });
     const error = await failureOf(client.recv({ timeout: 5 }));
