@@ -1,6 +1,6 @@
 // `pnpm bench`: measures, prints, and writes the results.
 
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chart } from './chart.js';
 import { idleMemory } from './idle-memory.js';
@@ -42,6 +42,7 @@ async function run(options: Options): Promise<void> {
   if (options.json !== undefined) writeFileSync(options.json, json);
   // What stands in the repository is always of one whole run.
   if (chosen.length === measurements.length) {
+    mkdirSync(inResults(''), { recursive: true });
     writeFileSync(inResults('latest.json'), json);
     writeFileSync(inResults('chart.svg'), chart(verdicts, machine.description));
   }

@@ -159,6 +159,10 @@ export const scenarios: readonly Scenario[] = [
       { name: `node:net, ${open} open`, peer: 'bare-echo', load: crowd(open) },
       { name: `reagent @OnData, ${open} open`, peer: 'reagent-push', load: crowd(open) },
     ]),
-    budgets: [],
+    budgets: crowds.map((open) => ({
+      contender: `reagent @OnData, ${open} open`,
+      against: `node:net, ${open} open`,
+      atLeast: 0.97,
+    })),
   },
 ];
