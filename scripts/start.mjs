@@ -18,7 +18,8 @@ const launchers = findLaunchers();
 await build();
 // `pnpm start -- --port 9000` hands the dashes on.
 if (process.argv[2] === '--') process.argv.splice(2, 1);
-await import('../apps/echo/dist/main.js');
+// As an address, since what is built may be missing when this file is checked.
+await import(new URL('../apps/echo/dist/main.js', import.meta.url).href);
 stopWithLaunchers();
 
 /** Compiles the app and what it depends on; what is up to date costs a fraction of a second. */
