@@ -3,11 +3,11 @@
 import { isMet, type Verdict } from './outcome.js';
 import { amount } from './report.js';
 
-const WIDTH = 760;
+const WIDTH = 900;
 const ROW = 34;
 const TOP = 52;
-const LABELS = 330;
-const BAR_WIDTH = 290;
+const LABELS = 440;
+const BAR_WIDTH = 310;
 
 /** A bar for each ratio: its length is the ratio as a part of its budget, so that all budgets lie on one line. */
 export function chart(verdicts: readonly Verdict[], machine: string): string {
@@ -39,7 +39,7 @@ function bar(verdict: Verdict, y: number, scale: number): string {
   const width = share(verdict) * scale;
   return `  <text x="12" y="${y + 18}">${escaped(verdict.what)}</text>
   <rect class="${isMet(verdict) ? 'met' : 'missed'}" x="${LABELS}" y="${y + 4}" width="${round(width)}" height="20" rx="3"/>
-  <text x="${round(LABELS + width + 8)}" y="${y + 18}">${amount(verdict.measured, verdict)}<tspan class="quiet"> of ${amount(verdict.limit, verdict)}</tspan></text>`;
+  <text x="${round(LABELS + width + 8)}" y="${y + 18}">${amount(verdict.measured, verdict)}<tspan class="quiet" dx="6">of ${amount(verdict.limit, verdict)}</tspan></text>`;
 }
 
 function share({ measured, limit }: Verdict): number {

@@ -34,16 +34,16 @@ export function rates(scenario: Scenario): Measurement {
   };
 }
 
-function outcome({ title, unit, reference, budgets }: Scenario, samples: Samples): Outcome {
+function outcome({ name, title, unit, reference, budgets }: Scenario, samples: Samples): Outcome {
   return {
     title: `${title}: ${unit} per second of server CPU`,
     figures: Object.fromEntries(
-      [...samples].map(([name, list]) => [name, figures(list, ratios(samples, name, reference))]),
+      [...samples].map(([contender, list]) => [contender, figures(list, ratios(samples, contender, reference))]),
     ),
     verdicts: budgets.map(({ contender, against, atLeast }): Verdict => {
       const measured = ratios(samples, contender, against);
       return {
-        what: `${contender} against ${against}`,
+        what: `${name}: ${contender} against ${against}`,
         measured: median(measured),
         spread: spread(measured),
         limit: atLeast,

@@ -157,10 +157,10 @@ export const scenarios: readonly Scenario[] = [
     reference: 'node:net, 10 open',
     contenders: crowds.flatMap((open) => [
       { name: `node:net, ${open} open`, peer: 'bare-echo', load: crowd(open) },
-      { name: `reagent @OnData, ${open} open`, peer: 'reagent-push', load: crowd(open) },
+      { name: `reagent, ${open} open`, peer: 'reagent-push', load: crowd(open) },
     ]),
     budgets: crowds.map((open) => ({
-      contender: `reagent @OnData, ${open} open`,
+      contender: `reagent, ${open} open`,
       against: `node:net, ${open} open`,
       atLeast: 0.97,
     })),
