@@ -315,4 +315,26 @@ describe('an idle connection', () => {
     await busy.send('y');
     await busy.receive('y');
   });
+
+  it('is not one whose bytes lie in the kernel, because the process was held up for longer than the limit', async () => {
+    const idle = 100;
+
+    @Reagent({ port: 0, timeouts: { idle } })
+    class Echo {
+      @OnData()
+      echo(conn: Connection, data: Buffer) {
+        conn.send(data);
+      }
+    }
+
+    await using app = await createTestApp(Echo).start();
+    const client = await app.connect(Echo);
+    await client.send('x');
+    await client.receive('x');
+    // From here to the end of the loop, nobody looks at a socket.
+    const sent = client.send('y');
+    for (const start = performance.now(); performance.now() - start < 3 * idle; );
+    await sent;
+    await client.receive('y');
+  });
 });

@@ -34,7 +34,8 @@ export class Deadlines<T> {
     if (this.duration === Infinity || this.#slotOf.has(entry)) return;
     if (this.#timer === undefined) {
       this.#swept = this.#slotAt(performance.now());
-      this.#timer = setInterval(() => this.#sweep(), this.#tick);
+      // After the sockets have been looked at: where the process was held up for long, they may have been active all the while.
+      this.#timer = setInterval(() => setImmediate(() => this.#sweep()), this.#tick);
       // Waiting for a time limit is no reason to keep a process that has nothing else to do.
       this.#timer.unref();
     }
@@ -65,6 +66,7 @@ export class Deadlines<T> {
   }
 
   #sweep(): void {
+    if (this.#timer === undefined) return;
     const now = performance.now();
     const current = this.#slotAt(now);
     while (this.#swept < current) {

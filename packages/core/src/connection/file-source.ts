@@ -32,6 +32,8 @@ export class FileSource implements OutboundSource {
   readonly done: Promise<number>;
 
   constructor(sender: FileSender, path: string, options: SendFileOptions) {
+    requireWhole('offset', options.offset);
+    requireWhole('size', options.size);
     this.#sender = sender;
     this.#path = path;
     this.#options = options;
@@ -96,4 +98,9 @@ export class FileSource implements OutboundSource {
     this.#remaining = wanted;
     this.#part = Buffer.allocUnsafeSlow(Math.max(1, Math.min(PART, wanted)));
   }
+}
+
+function requireWhole(what: string, value: number | undefined): void {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= 0)) return;
+  throw new RangeError(`sendFile({ ${what} }) takes a whole number of bytes from 0 on, not ${value}`);
 }

@@ -304,7 +304,12 @@ export class SocketConnection<In, Out>
 
   sendFile(path: string, options: SendFileOptions = {}): Promise<number> {
     this.#learnRemote();
-    const file = new FileSource(this, path, options);
+    let file: FileSource;
+    try {
+      file = new FileSource(this, path, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     file.done.catch((error: Error) => {
       // Whoever waits for it gets the error; whoever does not is told here. That the client left is an everyday matter.
       if (!(error instanceof ConnectionClosedError)) this.#host.logger.warn(this.#fields(error), 'sendFile() failed');

@@ -7,7 +7,7 @@ import { Admission } from './admission.js';
 import { Arrival } from './arrival.js';
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setImmediate', 'performance'] });
 });
 afterEach(() => {
   vi.useRealTimers();
