@@ -34,8 +34,11 @@ export class Deadlines<T> {
     if (this.duration === Infinity || this.#slotOf.has(entry)) return;
     if (this.#timer === undefined) {
       this.#swept = this.#slotAt(performance.now());
-      // After the sockets have been looked at: where the process was held up for long, they may have been active all the while.
-      this.#timer = setInterval(() => setImmediate(() => this.#sweep()), this.#tick);
+      this.#timer = setInterval(() => {
+        const now = performance.now();
+        // After the sockets have been looked at: where the process was held up for long, they may have been active all the while.
+        setImmediate(() => this.#sweep(now));
+      }, this.#tick);
       // Waiting for a time limit is no reason to keep a process that has nothing else to do.
       this.#timer.unref();
     }
@@ -65,9 +68,8 @@ export class Deadlines<T> {
     else entries.add(entry);
   }
 
-  #sweep(): void {
+  #sweep(now: number): void {
     if (this.#timer === undefined) return;
-    const now = performance.now();
     const current = this.#slotAt(now);
     while (this.#swept < current) {
       const slot = ++this.#swept;
