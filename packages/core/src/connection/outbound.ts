@@ -63,13 +63,17 @@ export class Outbound implements ByteSink {
   #state: OutboundState = 'open';
   /** Tells the source being sent that its part has been taken. */
   #partTaken: (() => void) | undefined;
+  #highWaterMark: number;
+  #drainWaiters: (() => void)[] | undefined;
 
   /** While `true`, someone is going to call `flush()`. */
   held = false;
 
-  constructor(socket: Socket, owner: OutboundOwner) {
+  /** @param highWaterMark bytes that may wait before it is full */
+  constructor(socket: Socket, owner: OutboundOwner, highWaterMark: number) {
     this.#socket = socket;
     this.#owner = owner;
+    this.#highWaterMark = highWaterMark;
   }
 
   /** Bytes that the kernel has not taken yet; of text, characters. */
@@ -77,6 +81,16 @@ export class Outbound implements ByteSink {
     const waiting = this.#pieces.length + this.#inFlight;
     if (this.#sources === undefined) return waiting;
     return this.#sources.reduce((sum, { source, after }) => sum + source.remaining + after.length, waiting);
+  }
+
+  /** Whether so much waits that no more should be sent. */
+  get isFull(): boolean {
+    return this.waiting > this.#highWaterMark;
+  }
+
+  set highWaterMark(bytes: number) {
+    this.#highWaterMark = bytes;
+    this.#settleDrained();
   }
 
   /** Whether nothing can be sent any more. */
@@ -118,6 +132,7 @@ export class Outbound implements ByteSink {
       this.#give(this.#pieces.take(SLICE));
       if (this.#inFlight > 0) this.#owner.outboundStalled();
     }
+    if (this.#drainWaiters !== undefined) this.#settleDrained();
     if (this.#inFlight > 0 || this.#state === 'dropped') return;
     if (this.#sources !== undefined) {
       this.#startSource(this.#sources[0] as Queued);
@@ -132,6 +147,17 @@ export class Outbound implements ByteSink {
     this.#scheduled = false;
     this.flush();
     this.#owner.outboundFlushed();
+  }
+
+  /** Calls back once it is not full: now, if so already, or when nothing can be sent any more. */
+  whenDrained(callback: () => void): void {
+    if (!this.held) this.flush();
+    if (this.isFull) {
+      this.#drainWaiters ??= [];
+      this.#drainWaiters.push(callback);
+    } else {
+      callback();
+    }
   }
 
   /** Sends what is queued, and then our FIN. */
@@ -150,6 +176,7 @@ export class Outbound implements ByteSink {
     this.#sources = undefined;
     for (const { source } of sources ?? []) source.end(false);
     this.#tellPartTaken();
+    this.#settleDrained();
   }
 
   #give(pieces: Piece | Piece[]): void {
@@ -213,6 +240,13 @@ export class Outbound implements ByteSink {
     queued.source.end(true);
     this.flush();
     this.#owner.outboundMoved();
+  }
+
+  #settleDrained(): void {
+    if (this.#drainWaiters === undefined || this.isFull) return;
+    const waiters = this.#drainWaiters;
+    this.#drainWaiters = undefined;
+    for (const resolve of waiters) resolve();
   }
 
   #tellPartTaken(): void {

@@ -4,24 +4,13 @@ import { bytes } from '../codec/bytes.js';
 import type { Codec } from '../codec/codec.js';
 import { type Hooks, hooksOf } from '../decorators/hooks.js';
 import type { Constructor } from '../decorators/metadata.js';
-import {
-  ConnectionClosedError,
-  FrameTooLongError,
-  InvalidMessageError,
-  type ReagentError,
-  StateError,
-  TimeoutError,
-  UnexpectedEndError,
-} from '../errors.js';
-import type { Listener } from '../listener/listener.js';
-import { type Endpoint, localOf, remoteOf } from '../transport/endpoint.js';
+import { ConnectionClosedError, StateError, TimeoutError } from '../errors.js';
 import { passOn, readOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
 import type { Admitted } from './admitted.js';
 import { asError } from './as-error.js';
 import {
   type CloseKind,
   type CloseReason,
-  Connection,
   type RecvLengthOptions,
   type RecvOptions,
   type RecvUntilOptions,
@@ -29,9 +18,8 @@ import {
   type SocketOptions,
 } from './connection.js';
 import type { ConnectionHost } from './connection-host.js';
-import { ConnectionStream, type StreamedConnection } from './connection-stream.js';
-import { Ending } from './ending.js';
-import { childEnvironment, type Environment } from './environment.js';
+import type { Environment } from './environment.js';
+import { faultOfOwner, isOfTheClient, isOrderly } from './faults.js';
 import { type FileSender, FileSource } from './file-source.js';
 import { type HookObserver, HookRunner, type RunningHook } from './hook-runner.js';
 import { Inbound } from './inbound.js';
@@ -39,7 +27,9 @@ import { MessageIterator } from './message-iterator.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
 import { iteratorResult, PendingRead } from './pending-read.js';
 import { nextMessage, type ReadRequest, readRequest, readTimeout } from './read-request.js';
+import { SocketFacts } from './socket-facts.js';
 import { applySocketOptions } from './socket-options.js';
+import { type LinkedConnection, StreamLink } from './stream-link.js';
 
 /**
  * - `starting`: `@OnConnection` has not finished, or the handler is a pull-style one: what comes waits for `recv`.
@@ -53,22 +43,15 @@ type Phase = 'starting' | 'open' | 'failing' | 'closing' | 'closed' | 'finished'
 
 type AnyConnection = SocketConnection<unknown, unknown>;
 
-let lastId = 0;
-
 /**
  * A connection over a socket.
  *
  * All that happens to it is noted in its fields, and `#pump` decides what to do about it: it alone has hooks called.
  */
 export class SocketConnection<In, Out>
-  extends Connection<In, Out>
-  implements Admitted, SocketHolder, OutboundOwner, HookObserver, FileSender, StreamedConnection
+  extends SocketFacts<In, Out>
+  implements SocketHolder, OutboundOwner, HookObserver, FileSender, LinkedConnection
 {
-  readonly id = ++lastId;
-  readonly ip: string;
-  counted: boolean;
-  readonly #host: ConnectionHost;
-  readonly #socket: Socket;
   readonly #inbound: Inbound<In>;
   readonly #outbound: Outbound;
   readonly #runner: HookRunner;
@@ -92,92 +75,21 @@ export class SocketConnection<In, Out>
   #error: Error | undefined;
   #started = false;
   #stopping = false;
-  #reason: CloseReason | undefined;
   #socketError: Error | undefined;
   #paused = false;
   /** Whether the socket is being read. */
   #reading = false;
   #inputDropped = false;
-  #highWaterMark: number;
-  /** When the client was last heard, or waited for us, as `performance.now()`; kept only where there is an idle limit. */
-  #lastActive = 0;
-  /** When the kernel last took bytes that had to wait, as `performance.now()`. */
-  #lastSent = 0;
-  #environment: Environment | undefined;
-  #remote: Endpoint | undefined;
-  #local: Endpoint | undefined;
-  #ending: Ending | undefined;
-  #drainWaiters: (() => void)[] | undefined;
-  #stream: ConnectionStream | undefined;
-  #streamWants = false;
-  #streamEnded = false;
-  /** The stream waits until all of its output was sent. */
-  #streamFinished: (() => void) | undefined;
+  /** For the stream, once somebody has taken it. */
+  #link: StreamLink | undefined;
 
-  constructor(host: ConnectionHost, socket: Socket, { ip, counted }: Admitted, environment: Environment | undefined) {
-    super();
-    this.ip = ip;
-    this.counted = counted;
-    this.#host = host;
-    this.#socket = socket;
-    this.#environment = environment;
+  constructor(host: ConnectionHost, socket: Socket, admitted: Admitted, environment: Environment | undefined) {
+    super(host, socket, admitted, environment);
     this.#codec = host.codec as Codec<In, Out>;
     this.#direct = isChunked(this.#codec);
-    this.#highWaterMark = host.highWaterMark;
     this.#inbound = new Inbound(this.#codec);
-    this.#outbound = new Outbound(socket, this);
+    this.#outbound = new Outbound(socket, this, host.highWaterMark);
     this.#runner = new HookRunner(this, this);
-  }
-
-  get listener(): Listener {
-    return this.#host.listener;
-  }
-
-  get env(): Environment {
-    this.#environment ??= childEnvironment(this.#host.listener.env);
-    return this.#environment;
-  }
-
-  get local(): Endpoint {
-    if (this.#local === undefined) {
-      const local = localOf(this.#socket);
-      // A closed socket no longer knows its own end, which is the listener's.
-      this.#local = local.address === '' ? this.#host.listener.endpoint : local;
-    }
-    return this.#local;
-  }
-
-  get remote(): Endpoint {
-    this.#remote ??= remoteOf(this.#socket);
-    return this.#remote;
-  }
-
-  get secure(): boolean {
-    return false;
-  }
-
-  get bytesRead(): number {
-    return this.#socket.bytesRead;
-  }
-
-  get bytesWritten(): number {
-    return this.#socket.bytesWritten;
-  }
-
-  get lastActive(): number {
-    return this.#lastActive;
-  }
-
-  get lastSent(): number {
-    return this.#lastSent;
-  }
-
-  get signal(): AbortSignal {
-    return this.#endingToTell().signal;
-  }
-
-  get closed(): Promise<CloseReason> {
-    return this.#endingToTell().closed;
   }
 
   get codec(): Codec<In, Out> {
@@ -191,17 +103,17 @@ export class SocketConnection<In, Out>
     this.#pump();
   }
 
-  get #isClosed(): boolean {
+  protected get isClosed(): boolean {
     return this.#phase === 'closed' || this.#phase === 'finished';
   }
 
   get #isEnding(): boolean {
-    return this.#phase === 'closing' || this.#isClosed;
+    return this.#phase === 'closing' || this.isClosed;
   }
 
   /** Whether it is ending in good order, but not all that was sent has been taken. */
   get #isUndelivered(): boolean {
-    return !this.#outbound.finished && (this.#reason?.kind === 'client' || this.#reason?.kind === 'server');
+    return !this.#outbound.finished && (this.reason?.kind === 'client' || this.reason?.kind === 'server');
   }
 
   get #isReaderWaiting(): boolean {
@@ -212,22 +124,13 @@ export class SocketConnection<In, Out>
     return this as AnyConnection;
   }
 
-  #endingToTell(): Ending {
-    if (this.#ending === undefined) {
-      this.#ending = new Ending();
-      this.#learnRemote();
-      if (this.#isClosed && this.#reason !== undefined) this.#ending.tell(this.#reason);
-    }
-    return this.#ending;
-  }
-
   // What the listener calls.
 
   /** Begins the connection's life: `@OnConnection` of its owner, and so on. */
   start(owner: object, hooks: Hooks): void {
-    passOn(this.#socket, this);
-    this.#touch();
-    this.#host.idle?.add(this.#self);
+    passOn(this.socket, this);
+    this.touch();
+    this.host.idle?.add(this.#self);
     // The owner's constructor may have closed it: then no hook is called.
     if (!this.#isEnding) {
       this.#outbound.held = true;
@@ -239,11 +142,11 @@ export class SocketConnection<In, Out>
 
   /** Ends a connection whose owner could not be made: no hook of it is called. */
   abandon(className: string, error: Error): void {
-    this.#reason = { kind: 'error', error };
-    this.#host.logger.error(this.#fields(error), `${className} could not be made for a connection`);
-    passOn(this.#socket, this);
+    this.reason = { kind: 'error', error };
+    this.#report(error, `${className} could not be made for a connection`);
+    passOn(this.socket, this);
     this.#pumping = false;
-    resetSocket(this.#socket);
+    resetSocket(this.socket);
   }
 
   /** The listener stops: tells `@OnShutdown`. */
@@ -257,14 +160,14 @@ export class SocketConnection<In, Out>
 
   /** The time to stop in is over. */
   cutOff(): void {
-    if (this.#isUndelivered) this.#reason = { kind: 'shutdown' };
+    if (this.#isUndelivered) this.reason = { kind: 'shutdown' };
     this.#resetBecause({ kind: 'shutdown' });
   }
 
   idleExpired(): void {
     if (this.#isEnding || this.#phase === 'failing') return;
-    const handlerWaits = this.#isReaderWaiting || this.#streamWants;
-    const isBusy = !handlerWaits && (this.#runner.running !== undefined || this.#stream !== undefined);
+    const handlerWaits = this.#isReaderWaiting || this.#link?.wants === true;
+    const isBusy = !handlerWaits && (this.#runner.running !== undefined || this.#link !== undefined);
     if (isBusy || this.#paused || !this.#reading) {
       // It is the server who does not listen, and perhaps the client who waits.
       this.#keep();
@@ -276,15 +179,15 @@ export class SocketConnection<In, Out>
   }
 
   sendExpired(): void {
-    if (this.#isClosed) return;
-    const error = new TimeoutError('send', this.#host.send.duration);
-    if (this.#reason === undefined || this.#isUndelivered) this.#reason = { kind: 'timeout', error };
+    if (this.isClosed) return;
+    const error = new TimeoutError('send', this.host.send.duration);
+    if (this.reason === undefined || this.#isUndelivered) this.reason = { kind: 'timeout', error };
     this.#tell(error);
-    resetSocket(this.#socket);
+    resetSocket(this.socket);
   }
 
   lingerExpired(): void {
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
   // What the owner calls.
@@ -294,16 +197,16 @@ export class SocketConnection<In, Out>
     const outbound = this.#outbound;
     if (outbound.ended) return false;
     this.#codec.encode(message, outbound);
-    this.#host.counters.messagesOut++;
-    return outbound.waiting <= this.#highWaterMark;
+    this.host.counters.messagesOut++;
+    return !outbound.isFull;
   }
 
   drained(): Promise<void> {
-    return new Promise((resolve) => this.#whenDrained(resolve));
+    return new Promise((resolve) => this.#outbound.whenDrained(resolve));
   }
 
   sendFile(path: string, options: SendFileOptions = {}): Promise<number> {
-    this.#learnRemote();
+    this.learnRemote();
     let file: FileSource;
     try {
       file = new FileSource(this, path, options);
@@ -312,23 +215,24 @@ export class SocketConnection<In, Out>
     }
     file.done.catch((error: Error) => {
       // Whoever waits for it gets the error; whoever does not is told here. That the client left is an everyday matter.
-      if (!(error instanceof ConnectionClosedError)) this.#host.logger.warn(this.#fields(error), 'sendFile() failed');
+      if (!(error instanceof ConnectionClosedError))
+        this.host.logger.warn({ ...this.logFields(), err: error }, 'sendFile() failed');
     });
     if (this.#outbound.ended) {
       file.end(false);
     } else {
-      this.#host.counters.messagesOut++;
+      this.host.counters.messagesOut++;
       this.#outbound.writeFrom(file);
     }
     return file.done;
   }
 
   get stream(): Duplex {
-    if (this.#stream === undefined) {
-      this.#stream = new ConnectionStream(this);
-      if (this.#isEnding) this.#stream.destroy();
+    if (this.#link === undefined) {
+      this.#link = new StreamLink(this, this.#outbound);
+      if (this.#isEnding) this.#link.stream.destroy();
     }
-    return this.#stream;
+    return this.#link.stream;
   }
 
   recv(options?: RecvOptions): Promise<In | null>;
@@ -365,14 +269,13 @@ export class SocketConnection<In, Out>
   }
 
   exempt(): void {
-    this.#host.connectionExempt(this.#self);
+    this.host.connectionExempt(this.#self);
   }
 
   setOptions(options: SocketOptions): void {
-    applySocketOptions(this.#socket, options);
+    applySocketOptions(this.socket, options);
     if (options.highWaterMark !== undefined) {
-      this.#highWaterMark = options.highWaterMark;
-      this.#settleDrained();
+      this.#outbound.highWaterMark = options.highWaterMark;
       this.#pump();
     }
   }
@@ -403,7 +306,7 @@ export class SocketConnection<In, Out>
 
   /** Hot path. */
   socketReceived(chunk: Buffer): boolean {
-    this.#touch();
+    this.touch();
     if (this.#inputDropped) return true;
     if (!this.#direct || !this.#receivedDirectly(chunk)) {
       this.#inbound.push(chunk);
@@ -415,11 +318,11 @@ export class SocketConnection<In, Out>
 
   /** Hot path: does what `#pump` would do with a chunk that is a message and has nothing in its way, but without the queue. */
   #receivedDirectly(chunk: Buffer): boolean {
-    if (this.#pumping || this.#attention || this.#paused || this.#stream !== undefined) return false;
-    if (this.#inbound.length > 0 || this.#outbound.waiting > this.#highWaterMark) return false;
+    if (this.#pumping || this.#attention || this.#paused || this.#link !== undefined) return false;
+    if (this.#inbound.length > 0 || this.#outbound.isFull) return false;
     if (this.#runner.running === undefined) {
       if (this.#phase !== 'open') return false;
-      this.#host.counters.messagesIn++;
+      this.host.counters.messagesIn++;
       this.#pumping = true;
       this.#outbound.held = true;
       this.#runner.run('data', chunk);
@@ -429,7 +332,7 @@ export class SocketConnection<In, Out>
     }
     const read = this.#read;
     if (read === undefined || !read.waiting || read.request !== nextMessage || this.#runner.interrupting) return false;
-    this.#host.counters.messagesIn++;
+    this.host.counters.messagesIn++;
     read.settle(chunk);
     return true;
   }
@@ -445,89 +348,65 @@ export class SocketConnection<In, Out>
 
   socketClosed(): void {
     const error = this.#socketError;
-    if (error !== undefined && (this.#reason === undefined || this.#isUndelivered)) {
-      this.#reason = { kind: 'reset', error };
+    if (error !== undefined && (this.reason === undefined || this.#isUndelivered)) {
+      this.reason = { kind: 'reset', error };
     }
-    this.#reason ??= { kind: this.#inbound.ended ? 'client' : 'server' };
+    this.reason ??= { kind: this.#inbound.ended ? 'client' : 'server' };
     this.#phase = 'closed';
-    const host = this.#host;
+    const host = this.host;
     host.idle?.delete(this.#self);
     host.send.delete(this.#self);
     host.linger.delete(this.#self);
     this.#dropInput();
     this.#outbound.drop();
-    this.#settleDrained();
     this.#releaseReader();
-    host.connectionClosed(this.#self, this.#reason);
-    this.#ending?.tell(this.#reason);
-    this.#stream?.destroy(isOrderly(this.#reason.kind) ? undefined : asStreamError(this.#reason));
+    host.connectionClosed(this.#self, this.reason);
+    this.tellEnding(this.reason);
+    this.#link?.stream.destroy(isOrderly(this.reason.kind) ? undefined : (this.reason.error ?? this.closedError()));
     this.#markStarted();
     this.#pump();
   }
 
   outboundStalled(): void {
-    this.#lastSent = performance.now();
-    this.#host.send.add(this.#self);
+    this.lastSent = performance.now();
+    this.host.send.add(this.#self);
   }
 
   outboundMoved(): void {
-    this.#lastSent = performance.now();
-    if (!this.#outbound.stalled) this.#host.send.delete(this.#self);
-    this.#settleDrained();
+    this.lastSent = performance.now();
+    if (!this.#outbound.stalled) this.host.send.delete(this.#self);
     this.#pump();
   }
 
   outboundFlushed(): void {
-    if (this.#drainWaiters !== undefined) this.#settleDrained();
     if (this.#heldBack) this.#pump();
   }
 
   outboundEnded(): void {
-    const tell = this.#streamFinished;
-    this.#streamFinished = undefined;
-    tell?.();
+    this.#link?.outboundEnded();
     this.#linger();
   }
 
   // What a file that is being sent tells.
 
   fileBroken(error: Error): void {
-    if (this.#isClosed) return;
-    this.#reason ??= { kind: 'error', error };
+    if (this.isClosed) return;
+    this.reason ??= { kind: 'error', error };
     this.#tell(error);
-    resetSocket(this.#socket);
+    resetSocket(this.socket);
   }
 
   closedError(): ConnectionClosedError {
-    return new ConnectionClosedError(this.#reason ?? { kind: 'server' });
+    return new ConnectionClosedError(this.reason ?? { kind: 'server' });
   }
 
-  // What the stream tells.
+  // What the link to the stream tells.
 
-  streamWants(): void {
-    this.#streamWants = true;
+  linkWants(): void {
     this.#pump();
   }
 
-  streamSends(chunks: readonly Uint8Array[], taken: (error?: Error) => void): void {
-    if (this.#outbound.ended) {
-      taken(this.closedError());
-      return;
-    }
-    for (const chunk of chunks) this.#outbound.write(chunk);
-    this.#whenDrained(taken);
-  }
-
-  streamEnds(done: () => void): void {
-    if (this.#outbound.finished) {
-      done();
-      return;
-    }
-    this.#streamFinished = done;
-    this.#outbound.end();
-  }
-
-  streamDestroyed(error: Error | null): void {
+  linkDestroyed(error: Error | null): void {
     if (error === null) this.close();
     else this.#resetBecause({ kind: 'server', error });
   }
@@ -561,7 +440,7 @@ export class SocketConnection<In, Out>
       this.#attention = true;
     }
     if (this.#nextOwner !== undefined) return;
-    if (this.#runner.hooks?.data !== undefined || this.#stream !== undefined) {
+    if (this.#runner.hooks?.data !== undefined || this.#link !== undefined) {
       this.#opened();
     } else {
       this.#markStarted();
@@ -572,14 +451,14 @@ export class SocketConnection<In, Out>
   hookThrew(hook: RunningHook, error: Error): void {
     // What `recv` was rejected with because of the connection's own end is no error of the hook, nor is that end thrown once more.
     const isKnown =
-      error === this.#reason?.error || (error instanceof ConnectionClosedError && error.reason === this.#reason);
-    if (!isKnown) this.#host.counters.handlerErrors++;
+      error === this.reason?.error || (error instanceof ConnectionClosedError && error.reason === this.reason);
+    if (!isKnown) this.host.counters.handlerErrors++;
     if (hook === 'connection') this.#markStarted();
     if (hook === 'close') {
-      if (!isKnown) this.#host.logger.error(this.#fields(error), '@OnClose failed');
+      if (!isKnown) this.#report(error, '@OnClose failed');
       this.#finish();
     } else if (hook === 'error') {
-      if (!isKnown) this.#host.logger.error(this.#fields(error), '@OnError failed');
+      if (!isKnown) this.#report(error, '@OnError failed');
       this.#afterError();
     } else if (!isKnown) {
       this.#fail(error);
@@ -587,12 +466,12 @@ export class SocketConnection<In, Out>
   }
 
   hookWaits(): void {
-    this.#learnRemote();
+    this.learnRemote();
   }
 
   hookSettled(): void {
     // The time that a hook took is not the client's.
-    this.#touch();
+    this.touch();
     this.#pump();
   }
 
@@ -610,9 +489,8 @@ export class SocketConnection<In, Out>
       outbound.held = false;
       outbound.flush();
       // What was held back may go on if the kernel has taken enough at once; if not, `outboundMoved` will come.
-    } while (this.#heldBack && outbound.waiting <= this.#highWaterMark);
+    } while (this.#heldBack && !outbound.isFull);
     this.#pumping = false;
-    if (this.#drainWaiters !== undefined) this.#settleDrained();
     this.#updateReading();
   }
 
@@ -620,18 +498,17 @@ export class SocketConnection<In, Out>
     this.#outbound.held = false;
     this.#pumping = false;
     this.#outbound.flush();
-    if (this.#drainWaiters !== undefined) this.#settleDrained();
   }
 
   /** Does one thing; returns whether there may be more to do. */
   #step(): boolean {
     if (this.#runner.interrupting) return false;
     if (this.#runner.running !== undefined) {
-      const waits = this.#isReaderWaiting || this.#stream !== undefined;
+      const waits = this.#isReaderWaiting || this.#link !== undefined;
       return waits && this.#stepParked();
     }
     if (this.#phase === 'open' && !this.#attention)
-      return this.#stream === undefined ? this.#stepData() : this.#stepStream();
+      return this.#link === undefined ? this.#stepData() : this.#stepStream(this.#link);
     if (this.#error !== undefined) return this.#stepError(this.#error);
     if (this.#phase === 'closed') return this.#stepClose();
     if (this.#isEnding || this.#phase === 'failing') return false;
@@ -654,22 +531,14 @@ export class SocketConnection<In, Out>
     // A new owner is looked at when the handler has ended.
     this.#attention = this.#nextOwner !== undefined;
     if (this.#read?.waiting) this.#serveReader(this.#read);
-    else this.#stepStream();
+    else if (this.#link !== undefined) this.#stepStream(this.#link);
     return false;
   }
 
-  #stepStream(): boolean {
-    const stream = this.#stream as ConnectionStream;
+  #stepStream(link: StreamLink): boolean {
+    if (this.#paused) return false;
     try {
-      while (this.#streamWants && !this.#paused) {
-        const chunk = this.#inbound.takeChunk();
-        if (chunk === undefined) break;
-        this.#streamWants = stream.receive(chunk);
-      }
-      if (this.#inbound.exhausted && !this.#streamEnded) {
-        this.#streamEnded = true;
-        stream.receive(null);
-      }
+      link.feed(this.#inbound);
     } catch (error) {
       // Thrown by whoever listens to the stream.
       this.#fail(asError(error));
@@ -694,10 +563,10 @@ export class SocketConnection<In, Out>
         if (inbound.exhausted) this.#close('client');
         return false;
       }
-      this.#host.counters.messagesIn++;
+      this.host.counters.messagesIn++;
       runner.run('data', message);
     }
-    if (this.#outbound.waiting > this.#highWaterMark) this.#heldBack = true;
+    if (this.#outbound.isFull) this.#heldBack = true;
     return this.#attention && runner.running === undefined;
   }
 
@@ -706,10 +575,10 @@ export class SocketConnection<In, Out>
     return (
       this.#phase === 'open' &&
       this.#runner.running === undefined &&
-      this.#stream === undefined &&
+      this.#link === undefined &&
       !this.#attention &&
       !this.#paused &&
-      this.#outbound.waiting <= this.#highWaterMark
+      !this.#outbound.isFull
     );
   }
 
@@ -723,7 +592,7 @@ export class SocketConnection<In, Out>
   #stepClose(): boolean {
     this.#phase = 'finished';
     if (this.#runner.hooks?.close === undefined) this.#finish();
-    else this.#runner.run('close', this.#reason);
+    else this.#runner.run('close', this.reason);
     return false;
   }
 
@@ -750,7 +619,7 @@ export class SocketConnection<In, Out>
 
   #enter(owner: object, hooks: Hooks): void {
     this.#runner.own(owner, hooks);
-    if (hooks.close !== undefined || hooks.error !== undefined) this.#learnRemote();
+    if (hooks.close !== undefined || hooks.error !== undefined) this.learnRemote();
     this.#phase = 'starting';
     if (hooks.connection === undefined) this.#opened();
     else this.#runner.run('connection', undefined);
@@ -763,18 +632,10 @@ export class SocketConnection<In, Out>
     this.#markStarted();
   }
 
-  /**
-   * A closed socket knows its peer only if it was asked before. To ask is a good part of what a short connection costs, so it is done
-   * only for those that may want to know after the end.
-   */
-  #learnRemote(): void {
-    void this.#socket.remoteAddress;
-  }
-
   #markStarted(): void {
     if (this.#started) return;
     this.#started = true;
-    this.#host.connectionStarted(this.#self);
+    this.host.connectionStarted(this.#self);
   }
 
   // Failing.
@@ -783,7 +644,7 @@ export class SocketConnection<In, Out>
   #fail(error: Error): void {
     // A handler that is busy elsewhere may take long: the client is not to wait for it.
     const isBusy = this.#runner.running !== undefined && (!this.#isReaderWaiting || this.#runner.interrupting);
-    this.#reason ??= { kind: error instanceof TimeoutError ? 'timeout' : 'error', error };
+    this.reason ??= { kind: error instanceof TimeoutError ? 'timeout' : 'error', error };
     this.#dropInput();
     if (!this.#isEnding) this.#phase = 'failing';
     this.#tell(error);
@@ -795,19 +656,16 @@ export class SocketConnection<In, Out>
     this.#attention = true;
     if (isOfTheClient(error)) {
       // An everyday matter, which any client can bring about: a line, and no stack.
-      const { err: _, ...fields } = this.#fields(error);
-      this.#host.logger.info({ ...fields, code: error.code, error: error.message }, 'connection failed');
+      const fields = { ...this.logFields(), code: error.code, error: error.message };
+      this.host.logger.info(fields, 'connection failed');
     } else {
-      this.#host.logger.error(this.#fields(error), 'connection failed');
+      this.#report(error, 'connection failed');
     }
     this.#pump();
   }
 
-  #fields(error: Error): { readonly err: Error } {
-    const { address, port } = this.remote;
-    return { listener: this.#host.listener.name, connection: this.id, remote: `${address}:${port}`, err: error } as {
-      readonly err: Error;
-    };
+  #report(error: Error, message: string): void {
+    this.host.logger.error({ ...this.logFields(), err: error }, message);
   }
 
   #afterError(): void {
@@ -816,8 +674,8 @@ export class SocketConnection<In, Out>
   }
 
   #keep(): void {
-    this.#touch();
-    this.#host.idle?.add(this.#self);
+    this.touch();
+    this.host.idle?.add(this.#self);
   }
 
   #timeoutReturned(value: unknown): void {
@@ -832,19 +690,14 @@ export class SocketConnection<In, Out>
   }
 
   #idleTimeout(): void {
-    if (!this.#isEnding) this.#fail(new TimeoutError('idle', this.#host.idle?.duration ?? 0));
-  }
-
-  /** Starts the idle time anew. Hot path, and free where there is no idle limit. */
-  #touch(): void {
-    if (this.#host.idle !== undefined) this.#lastActive = performance.now();
+    if (!this.#isEnding) this.#fail(new TimeoutError('idle', this.host.idle?.duration ?? 0));
   }
 
   // Ending.
 
   #close(kind: CloseKind): void {
     if (this.#isEnding) return;
-    this.#reason ??= { kind };
+    this.reason ??= { kind };
     this.#end();
   }
 
@@ -866,23 +719,23 @@ export class SocketConnection<In, Out>
    */
   #linger(): void {
     if (this.#phase !== 'closing' || !this.#outbound.finished || this.#inbound.ended) return;
-    this.#lastSent = performance.now();
-    this.#host.linger.add(this.#self);
+    this.lastSent = performance.now();
+    this.host.linger.add(this.#self);
   }
 
   #resetBecause(reason: CloseReason): void {
-    if (this.#isClosed) return;
-    this.#reason ??= reason;
+    if (this.isClosed) return;
+    this.reason ??= reason;
     this.#phase = 'closing';
     this.#outbound.drop();
     this.#dropInput();
     this.#releaseReader();
-    resetSocket(this.#socket);
+    resetSocket(this.socket);
   }
 
   #finish(): void {
-    this.#environment = undefined;
-    this.#host.connectionFinished(this.#self);
+    this.forgetEnvironment();
+    this.host.connectionFinished(this.#self);
   }
 
   // Reading.
@@ -904,7 +757,7 @@ export class SocketConnection<In, Out>
     this.#read ??= new PendingRead(() => this.#releaseReader());
     const promise = this.#read.wait(request, iterates, timeout ?? this.#startTimeout());
     // The time until it asked was not the client's.
-    this.#touch();
+    this.touch();
     if (this.#attention) this.#pump();
     else this.#updateReading();
     return promise;
@@ -912,12 +765,12 @@ export class SocketConnection<In, Out>
 
   /** A push-style `@OnConnection` keeps an acceptor from others: it may not wait for a silent client for ever. */
   #startTimeout(): number | undefined {
-    return this.#started ? undefined : this.#host.startTimeout;
+    return this.#started ? undefined : this.host.startTimeout;
   }
 
   #refusalToReceive(): string | undefined {
     if (this.#isReaderWaiting) return 'recv() was called while another recv() waits: await one before the next';
-    if (this.#stream !== undefined) {
+    if (this.#link !== undefined) {
       return 'recv() was called on a connection whose stream was taken: read from conn.stream';
     }
     if (this.#runner.running === undefined && !this.#isEnding) {
@@ -929,18 +782,18 @@ export class SocketConnection<In, Out>
   /** What `request` asks for if it is there; `undefined` if it has to be waited for. */
   #take(request: ReadRequest): unknown {
     if (this.#isEnding || this.#inputDropped) {
-      const reason = this.#reason;
+      const reason = this.reason;
       if (reason === undefined || isOrderly(reason.kind)) return null;
       throw reason.error instanceof TimeoutError ? reason.error : new ConnectionClosedError(reason);
     }
     if (this.#runner.interrupting) return undefined;
-    if (this.#outbound.waiting > this.#highWaterMark) {
+    if (this.#outbound.isFull) {
       this.#heldBack = true;
       return undefined;
     }
     const value = this.#inbound.read(request);
     if (value === undefined) return undefined;
-    if (value !== null && request.kind === 'message') this.#host.counters.messagesIn++;
+    if (value !== null && request.kind === 'message') this.host.counters.messagesIn++;
     this.#updateReading();
     return value;
   }
@@ -970,40 +823,22 @@ export class SocketConnection<In, Out>
     this.#inbound.clear();
   }
 
-  /** Calls back once no more than the high-water mark waits: now, if so already. */
-  #whenDrained(callback: () => void): void {
-    if (!this.#outbound.held) this.#outbound.flush();
-    if (this.#outbound.waiting <= this.#highWaterMark) {
-      callback();
-    } else {
-      this.#drainWaiters ??= [];
-      this.#drainWaiters.push(callback);
-    }
-  }
-
-  #settleDrained(): void {
-    if (this.#drainWaiters === undefined || this.#outbound.waiting > this.#highWaterMark) return;
-    const waiters = this.#drainWaiters;
-    this.#drainWaiters = undefined;
-    for (const resolve of waiters) resolve();
-  }
-
   /** Has the socket read again if there is room. When there is none, the next chunk that comes stops it. */
   #updateReading(): void {
-    if (this.#reading || this.#isClosed || !this.#shouldRead()) return;
+    if (this.#reading || this.isClosed || !this.#shouldRead()) return;
     this.#reading = true;
-    readOn(this.#socket);
+    readOn(this.socket);
   }
 
   /** Hot path. */
   #shouldRead(): boolean {
     // What is dropped is read all the same: only so does the client's FIN come through.
     if (this.#inputDropped) return true;
-    if (this.#paused || this.#outbound.waiting > this.#highWaterMark) return false;
-    if (this.#stream !== undefined) return this.#streamWants;
+    if (this.#paused || this.#outbound.isFull) return false;
+    if (this.#link !== undefined) return this.#link.wants;
     if (this.#isReaderWaiting) return !this.#runner.interrupting;
     // In pull style, as much may wait as may wait to be sent; in push style, one chunk while a hook runs, else what is no message yet.
-    if (this.#phase !== 'open') return this.#inbound.length < this.#highWaterMark;
+    if (this.#phase !== 'open') return this.#inbound.length < this.host.highWaterMark;
     return this.#runner.running === undefined || this.#inbound.length === 0;
   }
 }
@@ -1011,34 +846,4 @@ export class SocketConnection<In, Out>
 /** Whether a codec gives chunks as they come. */
 function isChunked(codec: object): boolean {
   return codec === bytes();
-}
-
-/** Whether a reader sees the end of the stream rather than an error. */
-function isOrderly(kind: CloseKind): boolean {
-  return kind === 'client' || kind === 'server' || kind === 'shutdown';
-}
-
-function asStreamError(reason: CloseReason): Error {
-  return reason.error ?? new ConnectionClosedError(reason);
-}
-
-/** Whether an error is the client's doing rather than a fault in what serves it. */
-function isOfTheClient(error: Error): error is ReagentError {
-  return (
-    error instanceof TimeoutError ||
-    error instanceof UnexpectedEndError ||
-    error instanceof FrameTooLongError ||
-    error instanceof InvalidMessageError
-  );
-}
-
-/** Why an object cannot own a connection; `undefined` if it can. */
-function faultOfOwner(owner: unknown): string | undefined {
-  const target: unknown = typeof owner === 'object' && owner !== null ? owner.constructor : undefined;
-  if (typeof target !== 'function' || target === Object) {
-    return `cannot own a connection: it takes an object of a class that has a method with @OnConnection or @OnData`;
-  }
-  const { className, connection, data } = hooksOf(target as Constructor);
-  if (connection !== undefined || data !== undefined) return undefined;
-  return `cannot own a connection: give ${className} a method with @OnConnection or @OnData`;
 }

@@ -1,0 +1,122 @@
+import type { Socket } from 'node:net';
+import type { Listener } from '../listener/listener.js';
+import { type Endpoint, localOf, remoteOf } from '../transport/endpoint.js';
+import type { Admitted } from './admitted.js';
+import { type CloseReason, Connection } from './connection.js';
+import type { ConnectionHost } from './connection-host.js';
+import { Ending } from './ending.js';
+import { childEnvironment, type Environment } from './environment.js';
+
+let lastId = 0;
+
+/** What is known of a connection over a socket: who it is, whose it is, and how it ended. What happens to it is not decided here. */
+export abstract class SocketFacts<In, Out> extends Connection<In, Out> implements Admitted {
+  readonly id = ++lastId;
+  readonly ip: string;
+  counted: boolean;
+  protected readonly host: ConnectionHost;
+  protected readonly socket: Socket;
+  /** Why it ended, or is ending. */
+  protected reason: CloseReason | undefined;
+  /** When the client was last heard, or waited for us, as `performance.now()`; kept only where there is an idle limit. */
+  lastActive = 0;
+  /** When the kernel last took bytes that had to wait, as `performance.now()`. */
+  lastSent = 0;
+  #environment: Environment | undefined;
+  #remote: Endpoint | undefined;
+  #local: Endpoint | undefined;
+  #ending: Ending | undefined;
+
+  constructor(host: ConnectionHost, socket: Socket, { ip, counted }: Admitted, environment: Environment | undefined) {
+    super();
+    this.host = host;
+    this.socket = socket;
+    this.ip = ip;
+    this.counted = counted;
+    this.#environment = environment;
+  }
+
+  /** Whether the socket has closed, and `reason` is final. */
+  protected abstract readonly isClosed: boolean;
+
+  get listener(): Listener {
+    return this.host.listener;
+  }
+
+  get env(): Environment {
+    this.#environment ??= childEnvironment(this.host.listener.env);
+    return this.#environment;
+  }
+
+  get local(): Endpoint {
+    if (this.#local === undefined) {
+      const local = localOf(this.socket);
+      // A closed socket no longer knows its own end, which is the listener's.
+      this.#local = local.address === '' ? this.host.listener.endpoint : local;
+    }
+    return this.#local;
+  }
+
+  get remote(): Endpoint {
+    this.#remote ??= remoteOf(this.socket);
+    return this.#remote;
+  }
+
+  get secure(): boolean {
+    return false;
+  }
+
+  get bytesRead(): number {
+    return this.socket.bytesRead;
+  }
+
+  get bytesWritten(): number {
+    return this.socket.bytesWritten;
+  }
+
+  get signal(): AbortSignal {
+    return this.#toldEnding().signal;
+  }
+
+  get closed(): Promise<CloseReason> {
+    return this.#toldEnding().closed;
+  }
+
+  /**
+   * A closed socket knows its peer only if it was asked before. To ask is a good part of what a short connection costs, so it is done
+   * only for those that may want to know after the end.
+   */
+  protected learnRemote(): void {
+    void this.socket.remoteAddress;
+  }
+
+  /** Starts the idle time anew. Hot path, and free where there is no idle limit. */
+  protected touch(): void {
+    if (this.host.idle !== undefined) this.lastActive = performance.now();
+  }
+
+  /** What a line of the log says of this connection. */
+  protected logFields(): Readonly<Record<string, unknown>> {
+    const { address, port } = this.remote;
+    return { listener: this.host.listener.name, connection: this.id, remote: `${address}:${port}` };
+  }
+
+  /** The socket has closed: those who asked for it are told. */
+  protected tellEnding(reason: CloseReason): void {
+    this.#ending?.tell(reason);
+  }
+
+  /** The last hook has ended: what the connection carried is not needed any more. */
+  protected forgetEnvironment(): void {
+    this.#environment = undefined;
+  }
+
+  #toldEnding(): Ending {
+    if (this.#ending === undefined) {
+      this.#ending = new Ending();
+      this.learnRemote();
+      if (this.isClosed && this.reason !== undefined) this.#ending.tell(this.reason);
+    }
+    return this.#ending;
+  }
+}
