@@ -5,7 +5,8 @@ import type { ReadRequest } from './read-request.js';
 
 /** What a connection has received and nobody has taken yet, and how it is cut into messages. */
 export class Inbound<In> {
-  readonly #bytes = new ByteQueue();
+  /** Made for the first bytes that have to wait. Chunks that are handled as they come never do. */
+  #queue: ByteQueue | undefined;
   #decoder: Decoder<In>;
   /** The client has ended its side: no more bytes will come. */
   ended = false;
@@ -16,12 +17,17 @@ export class Inbound<In> {
 
   /** Bytes that have been received and not taken. */
   get length(): number {
-    return this.#bytes.length;
+    return this.#queue === undefined ? 0 : this.#queue.length;
   }
 
   /** Whether nothing is left and nothing will come. */
   get exhausted(): boolean {
-    return this.ended && this.#bytes.length === 0;
+    return this.ended && this.length === 0;
+  }
+
+  get #bytes(): ByteQueue {
+    this.#queue ??= new ByteQueue();
+    return this.#queue;
   }
 
   push(chunk: Buffer): void {
@@ -35,18 +41,18 @@ export class Inbound<In> {
 
   /** Drops what was received. */
   clear(): void {
-    this.#bytes.clear();
+    this.#queue?.clear();
   }
 
   /** The bytes at the front, as they came; `undefined` if there are none. */
   takeChunk(): Buffer | undefined {
-    return this.#bytes.length === 0 ? undefined : this.#bytes.takeChunk();
+    return this.length === 0 ? undefined : this.#bytes.takeChunk();
   }
 
   /** The next message; `undefined` if more bytes are needed, or if nothing is left. Throws what the codec throws. */
   next(): In | undefined {
-    const bytes = this.#bytes;
-    if (bytes.length === 0) return undefined;
+    const bytes = this.#queue;
+    if (bytes === undefined || bytes.length === 0) return undefined;
     const message = this.#decoder.decode(bytes);
     if (message !== undefined || !this.ended || bytes.length === 0) return message;
     return this.#last();

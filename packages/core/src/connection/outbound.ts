@@ -35,6 +35,9 @@ export interface OutboundSource {
  */
 type OutboundState = 'open' | 'ending' | 'finished' | 'dropped';
 
+/** To run something as the next microtask, without the cost of `queueMicrotask`. */
+const now = Promise.resolve();
+
 /** A source in the queue, with what was sent after it. */
 interface Queued {
   readonly source: OutboundSource;
@@ -60,6 +63,7 @@ export class Outbound implements ByteSink {
   /** `_write` has not returned yet. */
   #giving = false;
   #scheduled = false;
+  #lookAgain: (() => void) | undefined;
   #state: OutboundState = 'open';
   /** Tells the source being sent that its part has been taken. */
   #partTaken: (() => void) | undefined;
@@ -116,7 +120,13 @@ export class Outbound implements ByteSink {
     pieces.push(piece);
     if (this.held || this.#scheduled || this.#inFlight > 0) return;
     this.#scheduled = true;
-    process.nextTick(flushScheduled, this);
+    // A handler that was waiting in `recv` goes back to it in the same microtask, which flushes; only where it does not, is there
+    // something left to be done at the end of the tick.
+    this.#lookAgain ??= () => {
+      if (this.#pieces.length === 0) this.flushScheduled();
+      else process.nextTick(flushScheduled, this);
+    };
+    void now.then(this.#lookAgain);
   }
 
   /** Sends what a source gives, in its place between what was sent before and what will be sent after. */

@@ -756,6 +756,8 @@ export class SocketConnection<In, Out>
     }
     this.#read ??= new PendingRead(() => this.#releaseReader());
     const promise = this.#read.wait(request, iterates, timeout ?? this.#startTimeout());
+    // What the handler has sent leaves before it waits.
+    if (!this.#outbound.held) this.#outbound.flush();
     // The time until it asked was not the client's.
     this.touch();
     if (this.#attention) this.#pump();
