@@ -127,8 +127,9 @@ describe('an inherited descriptor', () => {
 });
 
 it('over the limit of file descriptors clients are refused cleanly, logged once, and served again later', async () => {
-  await using server = await ServerProcess.start({ descriptor: { port: 0 }, descriptors: 100 });
-  const clients = await Promise.all(Array.from({ length: 150 }, () => TestClient.connect({ port: server.port })));
+  // Enough for Node.js to load the modules, of which it has a hundred files open at a time.
+  await using server = await ServerProcess.start({ descriptor: { port: 0 }, descriptors: 180 });
+  const clients = await Promise.all(Array.from({ length: 240 }, () => TestClient.connect({ port: server.port })));
   const outcomes = await Promise.all(
     clients.map((client) =>
       client.receive('hello\n').then(
@@ -140,13 +141,13 @@ it('over the limit of file descriptors clients are refused cleanly, logged once,
   expect(new Set(outcomes)).toEqual(new Set(['served', 'reset']));
   const served = outcomes.filter((outcome) => outcome === 'served').length;
   expect(served).toBeGreaterThan(20);
-  expect(served).toBeLessThan(100);
+  expect(served).toBeLessThan(180);
 
   const survivor = clients[outcomes.indexOf('served')];
   await survivor?.send('stats');
   const [statistics] = (await survivor?.receive(/^.*\}$/)) ?? ['{}'];
   expect(JSON.parse(statistics)).toMatchObject({
-    connections: { active: served, rejected: { fileDescriptors: 150 - served } },
+    connections: { active: served, rejected: { fileDescriptors: 240 - served } },
   });
   expect(server.log.split('\n').filter((line) => /descriptor/i.test(line))).toHaveLength(1);
 

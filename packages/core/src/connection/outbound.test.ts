@@ -3,6 +3,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { Outbound, type OutboundSource } from './outbound.js';
 
+/** Bytes. */
+const HIGH_WATER_MARK = 65_536;
+
 type Written = (error?: Error | null) => void;
 
 /** What the stream of a socket does with bytes, under the control of the test. */
@@ -59,7 +62,7 @@ function outbound() {
     outboundFlushed: () => told.push('flushed'),
     outboundEnded: () => told.push('ended'),
   };
-  return { socket, told, outbound: new Outbound(socket as unknown as Socket, owner) };
+  return { socket, told, outbound: new Outbound(socket as unknown as Socket, owner, HIGH_WATER_MARK) };
 }
 
 const afterTick = () => new Promise<void>((resolve) => process.nextTick(resolve));
