@@ -342,3 +342,29 @@ describe('an owner returned from OnConnection', () => {
     expect(app.listener(Front).stats().handlerErrors).toBe(1);
   });
 });
+
+describe('a reagent that returns itself from OnConnection', () => {
+  it('keeps the connection, and is asked once', async () => {
+    let entered = 0;
+
+    @Reagent({ port: 0 })
+    class Fluent {
+      @OnConnection()
+      open(_conn: Connection) {
+        entered++;
+        return this;
+      }
+
+      @OnData()
+      echo(conn: Connection, data: Buffer) {
+        conn.send(data);
+      }
+    }
+
+    await using app = await createTestApp(Fluent).start();
+    const client = await app.connect(Fluent);
+    await client.send('hello');
+    await client.receive('hello');
+    expect(entered).toBe(1);
+  });
+});

@@ -430,7 +430,8 @@ export class SocketConnection<In, Out>
   }
 
   #connectionReturned(value: unknown): void {
-    if (typeof value === 'object' && value !== null && !this.#isEnding) {
+    // An owner that returns itself keeps the connection.
+    if (typeof value === 'object' && value !== null && value !== this.#runner.owner && !this.#isEnding) {
       const fault = faultOfOwner(value);
       if (fault !== undefined) {
         this.hookThrew('connection', new StateError(`what @OnConnection returned ${fault}; return nothing to keep it`));
