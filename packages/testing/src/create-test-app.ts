@@ -3,12 +3,12 @@ import {
   type Constructor,
   type DependencyContainer,
   type DescriptorInput,
-  type InjectionToken,
   type Logger,
   Module,
   type ModuleImport,
   type Provider,
   reagentOf,
+  type Token,
 } from '@reagent/core';
 import { CapturedLogger } from './captured-logger.js';
 import { Placement } from './placement.js';
@@ -43,7 +43,7 @@ export interface TestAppBuilder {
    * Provides something else for a token, wherever in the application it is injected. What the application would have
    * provided is not made.
    */
-  override<T>(token: InjectionToken<T>): Override<T>;
+  override<T>(token: Token<T>): Override<T>;
   /** Starts it. Whatever `bootstrap` throws comes through. */
   start(): Promise<TestApp>;
 }

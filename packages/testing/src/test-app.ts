@@ -1,4 +1,4 @@
-import type { Application, Constructor, InjectionToken, Listener, StopOptions } from '@reagent/core';
+import type { Application, Constructor, Listener, StopOptions, Token } from '@reagent/core';
 import { type CapturedLogger, type LogEntry, troublesOf } from './captured-logger.js';
 import { TestClient, type TestClientOptions } from './client/test-client.js';
 import type { Placement } from './placement.js';
@@ -35,7 +35,7 @@ export class TestApp {
     return this.application.listener(nameOrClass);
   }
 
-  resolve<T>(token: InjectionToken<T>): T {
+  resolve<T>(token: Token<T>): T {
     return this.application.resolve(token);
   }
 
