@@ -48,7 +48,9 @@ export async function bootstrap(module: ModuleImport, options: BootstrapOptions 
   const made = await makeProviders(providers, context);
   const application = new RunningApplication(made, logger);
   try {
-    const { described, problems: late } = describeReagents(reagents, overrides, made.container);
+    const { described, problems: late } = early.complete
+      ? early
+      : describeReagents(reagents, overrides, made.container);
     refuse(late);
     if (described.length === 0) logger.warn('nothing listens: no module of the application lists a reagent');
     await application.startAll(described);

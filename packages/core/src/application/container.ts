@@ -2,6 +2,7 @@
 
 import type { DependencyContainer, InjectionToken } from 'tsyringe';
 import { Connection } from '../connection/connection.js';
+import { isPromise } from '../connection/promise-like.js';
 import { type Constructor, nameOf } from '../decorators/metadata.js';
 import { type SingletonStore, singletonStore } from '../decorators/singleton.js';
 import { ProviderError } from '../errors.js';
@@ -173,7 +174,7 @@ class Providers implements ProviderSet, SingletonStore {
     } finally {
       this.#making.pop();
     }
-    if (cell.how === 'factory' && isThenable(cell.value)) {
+    if (cell.how === 'factory' && isPromise(cell.value)) {
       cell.state = 'pending';
       // It is awaited when its turn comes, or never if something else fails first: then nobody else would handle its rejection.
       Promise.resolve(cell.value).catch(() => {});
@@ -250,10 +251,6 @@ function tooEarly({ token, module }: Cell): string {
   const name = tokenName(token);
   const listed = module === undefined ? '' : ` of ${module}`;
   return `it asks for ${name}${listed}, whose async factory has not finished; list ${name} before it, or in a module that is imported earlier`;
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
 
 /** By the same rule as tsyringe's: a `dispose` that wants parameters is something else. */

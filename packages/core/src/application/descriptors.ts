@@ -26,6 +26,8 @@ export interface DescribedReagent {
 export interface DescribedReagents {
   readonly described: readonly DescribedReagent[];
   readonly problems: readonly Problem[];
+  /** Whether none was left out for want of a container. */
+  readonly complete: boolean;
 }
 
 /**
@@ -47,9 +49,11 @@ export function describeReagents(
     if ('problems' in found) problems.push(...found.problems);
     else described.push({ reagent, descriptor: found.descriptor });
   }
+  const complete =
+    container !== undefined || !reagents.some((reagent) => typeof reagentOf(reagent)?.descriptor === 'function');
   // While functions are left out, a name may still turn up.
-  if (container !== undefined) problems.push(...unknownNames(overrides, known));
-  return { described, problems: [...problems, ...sameNames(described)] };
+  if (complete) problems.push(...unknownNames(overrides, known));
+  return { described, problems: [...problems, ...sameNames(described)], complete };
 }
 
 type Described = { readonly descriptor: Descriptor } | { readonly problems: readonly Problem[] };
