@@ -16,7 +16,7 @@ export {
 export { Application } from './application/application.js';
 export { type BootstrapOptions, bootstrap, start } from './application/bootstrap.js';
 export type { DescriptorOverrides } from './application/descriptors.js';
-export type { ByteQueue } from './codec/byte-queue.js';
+export { ByteQueue } from './codec/byte-queue.js';
 export { bytes } from './codec/bytes.js';
 export type { ByteSink, Codec, Decoder, MessageOf, OutgoingOf } from './codec/codec.js';
 export { type DelimitedOptions, delimited } from './codec/delimited.js';
