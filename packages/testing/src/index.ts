@@ -1,6 +1,14 @@
 // The public surface of @reagent/testing, and nothing else.
 
 export type { LogEntry } from './captured-logger.js';
+export type { CertificateFiles, CertificatePaths } from './certificates/certificate-files.js';
+export {
+  type CertificateAndKey,
+  type CertificateOptions,
+  type Certificates,
+  certificates,
+} from './certificates/certificates.js';
+export type { CertificateUsage } from './certificates/x509.js';
 export {
   type ClosedHow,
   TestClient,
