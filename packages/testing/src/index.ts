@@ -24,4 +24,17 @@ export {
   type TestAppBuilder,
   type TestAppOptions,
 } from './create-test-app.js';
+export { clientHello } from './hostile/client-hello.js';
+export { type DripOptions, drip } from './hostile/drip.js';
+export { type EverySplitOptions, everySplit } from './hostile/every-split.js';
+export { type Flood, type FloodCounts, type FloodOptions, flood } from './hostile/flood.js';
+export { FloodError } from './hostile/flood-error.js';
+export { halfClose } from './hostile/half-close.js';
+export { type HalfProxyHeaderOptions, halfProxyHeader } from './hostile/half-proxy-header.js';
+export { neverReads } from './hostile/never-reads.js';
+export { type ResetMoment, resetAfter } from './hostile/reset-after.js';
+export type { Split } from './hostile/split.js';
+export { SplitError } from './hostile/split-error.js';
+export { type StalledHandshakeOptions, stalledHandshake } from './hostile/stalled-handshake.js';
+export type { HostileTarget } from './hostile/target.js';
 export { type ConnectOptions, TestApp } from './test-app.js';

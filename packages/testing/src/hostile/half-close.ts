@@ -1,0 +1,21 @@
+import type { TestClient, TimeLimit } from '../client/test-client.js';
+
+/**
+ * Sends the last that the client has to say and a FIN right behind it, as `printf … | nc -N` does, and reads to the end.
+ *
+ * @example
+ * expect(String(await halfClose(client, 'hello\n'))).toBe('hello\n');
+ *
+ * @returns all that arrived and was not taken, up to the server's FIN
+ * @throws TestClientError when the server resets, or nothing comes within the time limit
+ */
+export async function halfClose(
+  client: TestClient,
+  bytes: string | Uint8Array = '',
+  options: TimeLimit = {},
+): Promise<Buffer> {
+  await Promise.all([client.send(bytes, options), client.end(options)]);
+  const answer: Buffer[] = [];
+  for (let chunk = await client.recv(options); chunk !== null; chunk = await client.recv(options)) answer.push(chunk);
+  return Buffer.concat(answer);
+}

@@ -1,0 +1,20 @@
+import type { TestClient, TimeLimit } from '../client/test-client.js';
+
+/** `received`: so many bytes more have arrived. `sent`: these are with the kernel. */
+export type ResetMoment = { readonly received: number } | { readonly sent: string | Uint8Array };
+
+/**
+ * Resets the connection (RST) in the middle of things: when so many bytes have arrived, or behind what it sends. Done when the client's
+ * end is closed.
+ *
+ * @example
+ * await resetAfter(client, { sent: 'CONTENT-LENGTH: 1000\r\n\r\nthe beginn' });
+ *
+ * @throws TestClientError when it does not come so far within the time limit
+ */
+export async function resetAfter(client: TestClient, moment: ResetMoment, options: TimeLimit = {}): Promise<void> {
+  if ('sent' in moment) await client.send(moment.sent, options);
+  else await client.receive(moment.received, options);
+  client.reset();
+  await client.closed(options);
+}

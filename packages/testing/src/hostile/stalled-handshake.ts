@@ -1,0 +1,39 @@
+import { TestClient, type TestClientOptions } from '../client/test-client.js';
+import { clientHello } from './client-hello.js';
+import { addressOf, type HostileTarget } from './target.js';
+
+export interface StalledHandshakeOptions extends Pick<TestClientOptions, 'timeout' | 'localAddress'> {
+  /** How many bytes of the ClientHello are sent. Default: half of them. 0 sends nothing. */
+  readonly bytes?: number;
+}
+
+/**
+ * Connects to a TLS listener, begins the handshake and says no more. The client is a plain one, without TLS.
+ *
+ * @example
+ * await using client = await stalledHandshake(app.listener(Secure));
+ * expect(await client.closed()).toBe('reset');
+ */
+export async function stalledHandshake(
+  target: HostileTarget,
+  { bytes, ...options }: StalledHandshakeOptions = {},
+): Promise<TestClient> {
+  const hello = await clientHello();
+  return connectAndSend(target, hello.subarray(0, bytes ?? hello.length / 2), options);
+}
+
+/** A client that has sent this and does nothing more by itself. */
+export async function connectAndSend(
+  target: HostileTarget,
+  bytes: Uint8Array,
+  options: TestClientOptions,
+): Promise<TestClient> {
+  const client = await TestClient.connect(addressOf(target), options);
+  try {
+    if (bytes.length > 0) await client.send(bytes);
+    return client;
+  } catch (error) {
+    client.destroy();
+    throw error;
+  }
+}
