@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Problem } from '../errors.js';
+import { PRIVATE_NETWORKS } from '../transport/proxy-protocol/trusted-networks.js';
 import { checkDescriptor } from './check.js';
 import type { Descriptor } from './descriptor.js';
 
@@ -88,6 +89,8 @@ describe('a descriptor', () => {
       codec,
       env: { motd: 'hello' },
       timeouts: { proxyHeader: 1, handshake: 2, idle: 3, wait: 4, send: 5, shutdown: 6 },
+      secure: { cert: 'server.crt', key: Buffer.from('key'), alpn: ['h2'], watch: true },
+      proxyProtocol: { versions: [2], trust: ['10.0.0.0/8'] },
       alarms: [{ connections: 10, cooldown: 0 }],
     } as const;
     expect(accepted(given)).toMatchObject(given);
@@ -121,6 +124,19 @@ describe('a descriptor', () => {
     });
     expect(off.timeouts).toMatchObject({ send: Number.POSITIVE_INFINITY, handshake: Number.POSITIVE_INFINITY });
     expect(off.acceptRate).toBeUndefined();
+  });
+
+  test('takes the TLS options of the application, or none', () => {
+    expect(accepted({ port: 0, secure: true }).secure).toBe(true);
+    expect(accepted({ port: 0, secure: false }).secure).toBe(false);
+  });
+
+  test('believes the PROXY headers of private networks where it is not told of others', () => {
+    const all = { versions: [1, 2], trust: PRIVATE_NETWORKS };
+    expect(accepted({ port: 0, proxyProtocol: true }).proxyProtocol).toEqual(all);
+    expect(accepted({ port: 0, proxyProtocol: {} }).proxyProtocol).toEqual(all);
+    expect(accepted({ port: 0, proxyProtocol: { versions: [1] } }).proxyProtocol).toEqual({ ...all, versions: [1] });
+    expect(accepted({ port: 0, proxyProtocol: false }).proxyProtocol).toBe(false);
   });
 
   test('has an env of its own, symbols included', () => {
@@ -228,12 +244,50 @@ describe('a value that is wrong is refused with what was expected and what was r
       'codec',
       'expected a codec, an object with decoder() and encode(), received [Function: lines]; call it: lines()',
     ],
-    [{ secure: true }, 'secure', 'expected false, received true: TLS is not supported by this version; remove it'],
-    [{ secure: { cert: 'x' } }, 'secure', expect.stringContaining('TLS is not supported')],
     [
-      { proxyProtocol: true },
+      { secure: 'server.crt' },
+      'secure',
+      "expected false, true or TLS options such as { cert: 'server.crt', key: 'server.key' }, received a text",
+    ],
+    [{ secure: null }, 'secure', expect.stringMatching(/, received null$/)],
+    [{ secure: { cert: 'c', key: 'k', watch: 'yes' } }, 'secure.watch', "expected true or false, received 'yes'"],
+    [
+      { secure: { cert: 'c', key: 'k', ca: [3] } },
+      'secure.ca.0',
+      'expected PEM text, bytes or the path of a file, received a number',
+    ],
+    [{ secure: { cert: 'c' } }, 'secure.key', 'is missing; give the private key of cert'],
+    [
+      { proxyProtocol: 'v2' },
       'proxyProtocol',
-      'expected false, received true: the PROXY protocol is not supported by this version; remove it',
+      "expected false, true or an object such as { trust: ['10.0.0.0/8'] }, received 'v2'",
+    ],
+    [{ proxyProtocol: { versions: [] } }, 'proxyProtocol.versions', 'expected [1], [2] or [1, 2], received []'],
+    [{ proxyProtocol: { versions: [3] } }, 'proxyProtocol.versions.0', 'expected 1 or 2, received 3'],
+    [
+      { proxyProtocol: { versions: 2 } },
+      'proxyProtocol.versions',
+      'expected versions of the PROXY protocol, such as [2], received 2',
+    ],
+    [
+      { proxyProtocol: { trust: '10.0.0.0/8' } },
+      'proxyProtocol.trust',
+      "expected a list of networks such as ['10.0.0.0/8'], received '10.0.0.0/8'",
+    ],
+    [
+      { proxyProtocol: { trust: [] } },
+      'proxyProtocol.trust',
+      'expected one network at least, since everybody else is refused, received []',
+    ],
+    [
+      { proxyProtocol: { trust: ['10.0.0.1', 10] } },
+      'proxyProtocol.trust.1',
+      "expected an address or a network such as '10.0.0.0/8', received 10",
+    ],
+    [
+      { proxyProtocol: { trust: ['::1', '10.0.0.0/33'] } },
+      'proxyProtocol.trust.1',
+      '"10.0.0.0/33" has to have 0 to 32 bits behind its slash, not 33',
     ],
   ])('%j', (input, path, message) => {
     expect(refusal(path, input)).toEqual(message);
@@ -281,7 +335,11 @@ describe('an unknown field is refused with the one that was meant', () => {
     ['prot', 'port'],
     ['accepters', 'acceptors'],
     ['proxy', 'proxyProtocol'],
-    ['tls', undefined],
+    ['tls', 'secure'],
+    ['cert', 'secure.cert'],
+    ['passphrase', 'secure.passphrase'],
+    ['trust', 'proxyProtocol.trust'],
+    ['unheardOf', undefined],
   ])('%s', (field, meant) => {
     expect(refusal(field, { [field]: 1 })).toBe(
       `is no field of a descriptor; ${meant === undefined ? 'remove it' : `did you mean ${meant}?`}`,
@@ -295,6 +353,9 @@ describe('an unknown field is refused with the one that was meant', () => {
     expect(refusal('timeouts.nothing', { timeouts: { nothing: 1 } })).toBe('is no field of timeouts; remove it');
     expect(refusal('timeouts.hand_shake', { timeouts: { hand_shake: 1 } })).toBe(
       'is no field of timeouts; did you mean timeouts.handshake?',
+    );
+    expect(refusal('proxyProtocol.version', { proxyProtocol: { version: 2 } })).toBe(
+      'is no field of proxyProtocol; did you mean proxyProtocol.versions?',
     );
     expect(refusal('acceptRate.period', { acceptRate: { perIp: 1, interval: 1, period: 1 } })).toContain(
       'is no field of acceptRate',

@@ -1,9 +1,13 @@
-import { inspect } from 'node:util';
 import * as z from 'zod/mini';
 import type { Problem } from '../errors.js';
+import { networkProblem } from '../transport/proxy-protocol/trusted-networks.js';
+import type { TlsOptions } from '../transport/tls/tls-options.js';
 import type { Descriptor } from './descriptor.js';
+import { fieldPath } from './field-path.js';
+import { describe, type Finding, type Subject } from './findings.js';
 import { fieldPaths, schema } from './schema.js';
-import { nearestPath } from './spelling.js';
+import { tlsConflicts } from './tls-conflicts.js';
+import { identityFields, plainTlsFields, tlsSchema } from './tls-schema.js';
 
 /**
  * Checks a descriptor and fills in its defaults, or says all that is wrong with it.
@@ -14,7 +18,7 @@ export function checkDescriptor(
   className: string,
   input: unknown,
 ): { descriptor: Descriptor } | { problems: Problem[] } {
-  const parsed = parse(input);
+  const parsed = parseDescriptor(input);
   if (!('fields' in parsed)) {
     return { problems: parsed.findings.map(([path, message]) => ({ where: className, path, message })) };
   }
@@ -23,48 +27,76 @@ export function checkDescriptor(
   return { descriptor: { ...rest, name, port, path, fd, host, mode, acceptRate: rate, codec, env: { ...env } } };
 }
 
-/** A path and what is wrong there. */
-type Finding = readonly [path: string, message: string];
+/**
+ * Checks TLS options by the rules that a descriptor's `secure` is checked by, or says all that is wrong with them. What they name is not
+ * read: `loadCredentials` does that.
+ *
+ * @param path what the paths of the problems begin with, such as `'secure'`
+ */
+export function checkTlsOptions(
+  path: string,
+  input: unknown,
+): { options: TlsOptions } | { problems: Pick<Problem, 'path' | 'message'>[] } {
+  const root = [path];
+  const parsed = parse(tlsSchema, {
+    input,
+    name: path,
+    root,
+    fields: (below) => tlsFields(root, below),
+    isSecret: isSecretOption,
+  });
+  const findings = [...('findings' in parsed ? parsed.findings : []), ...tlsConflicts(input, root)];
+  if ('fields' in parsed && findings.length === 0) return { options: parsed.fields };
+  return { problems: findings.map(([path, message]) => ({ path, message })) };
+}
 
-function parse(input: unknown): { fields: z.output<typeof schema> } | { findings: Finding[] } {
+function parseDescriptor(input: unknown): { fields: z.output<typeof schema> } | { findings: Finding[] } {
   if (input instanceof Promise) {
     const cure =
       'the function that makes it may not be async: let it take what it needs from a provider with an async factory';
     return { findings: [['', `expected a descriptor such as { port: 8080 }, received a promise; ${cure}`]] };
   }
-  // It is used once or twice a process: compiling the schema to code would not pay.
-  const { success, data, error } = z.safeParse(schema, input, { jitless: true });
-  const conflicting = conflicts(input);
-  if (success && conflicting.length === 0) return { fields: data };
-  return { findings: [...(error?.issues ?? []).flatMap((issue) => describe(issue, input)), ...conflicting] };
-}
-
-function describe(issue: z.core.$ZodIssue, input: unknown): Finding[] {
-  const path = issue.path.map(String);
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => [[...path, key].join('.'), unknownField(path, key)]);
-  }
-  const received = issue.path.reduce<unknown>(
-    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
+  const parsed = parse(schema, {
     input,
-  );
-  return [[path.join('.'), `expected ${issue.message}, received ${show(received)}${hint(path.join('.'), received)}`]];
+    name: 'a descriptor',
+    root: [],
+    fields: ([first, ...below]) => [...(first === 'secure' ? tlsFields(['secure'], below) : []), ...fieldPaths()],
+    isSecret: ([first, ...path]) => first === 'secure' && isSecretOption(path),
+  });
+  const findings = [...('findings' in parsed ? parsed.findings : []), ...conflicts(input)];
+  return 'fields' in parsed && findings.length === 0 ? parsed : { findings };
 }
 
-/** What a reader may have meant, for values that are wrong in a way that is known. */
-function hint(path: string, received: unknown): string {
-  if (path === 'secure') return ': TLS is not supported by this version; remove it';
-  if (path === 'proxyProtocol') return ': the PROXY protocol is not supported by this version; remove it';
-  if (path === 'mode' && /^[0-7]{3,4}$/.test(String(received))) return `; write it in octal: 0o${received}`;
-  if (path === 'codec' && typeof received === 'function') return `; call it: ${received.name}()`;
-  if (typeof received === 'string' && received.trim() !== '' && !Number.isNaN(Number(received)))
-    return '; turn it into a number with Number()';
-  return '';
+function parse<Schema extends z.ZodMiniType>(
+  schema: Schema,
+  subject: Subject,
+): { fields: z.output<Schema> } | { findings: Finding[] } {
+  // It is used once or twice a process: compiling the schema to code would not pay.
+  const { success, data, error } = z.safeParse(schema, subject.input, { jitless: true });
+  return success ? { fields: data } : { findings: error.issues.flatMap((issue) => describe(issue, subject)) };
+}
+
+/** The fields of TLS options that a name below `below` may stand for: in a certificate of `sni`, those of one first. */
+function tlsFields(root: readonly string[], [field, host]: readonly PropertyKey[]): string[] {
+  const own = field === 'sni' && host !== undefined ? [...root, field, host] : undefined;
+  return [
+    ...(own === undefined ? [] : identityFields.map((name) => fieldPath(...own, name))),
+    ...Object.keys(tlsSchema.shape).map((name) => fieldPath(...root, name)),
+  ];
+}
+
+function isSecretOption([field]: readonly PropertyKey[]): boolean {
+  return !plainTlsFields.includes(String(field));
 }
 
 /** Problems that concern several fields at once. They are looked for in the input, so that one report has them and the rest. */
 function conflicts(input: unknown): Finding[] {
   if (typeof input !== 'object' || input === null) return [];
+  const { secure, proxyProtocol } = input as Record<string, unknown>;
+  return [...placeConflicts(input), ...tlsConflicts(secure, ['secure']), ...trustProblems(proxyProtocol)];
+}
+
+function placeConflicts(input: object): Finding[] {
   const given = (field: string) => (input as Record<string, unknown>)[field] !== undefined;
   const findings: Finding[] = [];
 
@@ -89,14 +121,12 @@ function conflicts(input: unknown): Finding[] {
   return findings;
 }
 
-function show(value: unknown): string {
-  return value === undefined
-    ? 'nothing'
-    : inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 60 });
-}
-
-function unknownField(parents: readonly string[], key: string): string {
-  const place = parents.length === 0 ? 'a descriptor' : parents.join('.');
-  const meant = nearestPath([...parents, key].join('.'), fieldPaths());
-  return `is no field of ${place}; ${meant === undefined ? 'remove it' : `did you mean ${meant}?`}`;
+/** The entries of `proxyProtocol.trust` that are no networks. */
+function trustProblems(proxyProtocol: unknown): Finding[] {
+  const { trust } = (proxyProtocol ?? {}) as { readonly trust?: unknown };
+  if (!Array.isArray(trust)) return [];
+  return trust.flatMap((entry: unknown, index): Finding[] => {
+    const message = typeof entry === 'string' ? networkProblem(entry) : undefined;
+    return message === undefined ? [] : [[fieldPath('proxyProtocol', 'trust', index), message]];
+  });
 }

@@ -2,6 +2,7 @@
 
 import type { Codec } from '../codec/codec.js';
 import type { SocketOptions } from '../connection/connection.js';
+import type { TlsOptions } from '../transport/tls/tls-options.js';
 
 /** How fast one address may open connections. */
 export interface AcceptRate {
@@ -11,6 +12,17 @@ export interface AcceptRate {
   readonly interval: number;
   /** Connections that may come at once after a quiet time. Default: `perIp`. */
   readonly burst?: number | undefined;
+}
+
+/** The header of the PROXY protocol, as a listener expects it. */
+export interface ProxyProtocol {
+  /** The versions that are understood: 1 is text, 2 is binary. Default: both. */
+  readonly versions: readonly (1 | 2)[];
+  /**
+   * Who may connect, as addresses and networks in CIDR notation: whoever else does is refused, since anyone could claim to be anyone.
+   * Who connects by a Unix socket is trusted always. Default: loopback, link-local and private networks (RFC 1918, RFC 4193).
+   */
+  readonly trust: readonly string[];
 }
 
 /** A threshold that is announced by telemetry when the number of connections reaches it. */
@@ -23,6 +35,9 @@ export interface Alarm {
 
 /** Whether one instance of a reagent serves all connections, or each connection gets its own. */
 export type Scope = 'singleton' | 'connection';
+
+/** What a listener is told about the PROXY protocol; what is left out gets its default. */
+export type ProxyProtocolOptions = Partially<ProxyProtocol>;
 
 /** Makes every field optional that may be left out, also as an explicit `undefined`. */
 type Partially<T> = { readonly [Key in keyof T]?: T[Key] | undefined };
@@ -70,8 +85,12 @@ export interface DescriptorInput<C extends Codec<any, any> = Codec<any, any>> {
   readonly host?: string | undefined;
   /** Permissions of the Unix socket, such as `0o660`. Default: as the umask leaves them. Only with `path`. */
   readonly mode?: number | undefined;
-  /** TLS. Only `false`, the default. */
-  readonly secure?: false | undefined;
+  /**
+   * TLS: its options, or `true` for those of the application, which `bootstrap(AppModule, { secure })` is given. Default: `false`.
+   *
+   * Options from two places are not merged: those of `start` or `overrides` replace those of the decorator.
+   */
+  readonly secure?: boolean | TlsOptions | undefined;
   /** Default: `'singleton'`. */
   readonly scope?: Scope | undefined;
   /** Connections that may be set up at the same time; an integer of 1 or more. Default: 100. */
@@ -94,8 +113,11 @@ export interface DescriptorInput<C extends Codec<any, any> = Codec<any, any>> {
   readonly env?: Readonly<Record<string | symbol, unknown>> | undefined;
   /** Time limits, in whole milliseconds of 1 or more; `false` or `Infinity` turns one off. */
   readonly timeouts?: { readonly [Key in keyof Timeouts]?: number | false | undefined } | undefined;
-  /** The PROXY protocol. Only `false`, the default. */
-  readonly proxyProtocol?: false | undefined;
+  /**
+   * Requires the header of the PROXY protocol, with which a load balancer tells for whom it has connected. `true` takes versions 1 and
+   * 2 from loopback, link-local and private networks. Default: `false`.
+   */
+  readonly proxyProtocol?: boolean | ProxyProtocolOptions | undefined;
   /** Default: none. */
   readonly alarms?: readonly Alarm[] | undefined;
 }
@@ -108,7 +130,7 @@ export interface Descriptor {
   readonly fd: number | undefined;
   readonly host: string | undefined;
   readonly mode: number | undefined;
-  readonly secure: false;
+  readonly secure: boolean | TlsOptions;
   readonly scope: Scope;
   readonly acceptors: number;
   readonly maxConnections: number;
@@ -122,6 +144,6 @@ export interface Descriptor {
   readonly codec: Codec<any, any> | undefined;
   readonly env: Readonly<Record<string | symbol, unknown>>;
   readonly timeouts: Timeouts;
-  readonly proxyProtocol: false;
+  readonly proxyProtocol: false | ProxyProtocol;
   readonly alarms: readonly Alarm[];
 }

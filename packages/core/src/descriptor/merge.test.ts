@@ -35,6 +35,20 @@ describe('mergeDescriptors', () => {
     expect(merged).toEqual({ alarms: [], acceptRate: { perIp: 2, interval: 2 } });
   });
 
+  test('replaces secure and proxyProtocol whole, so that a certificate never gets the key of another', () => {
+    const base: DescriptorInput = {
+      secure: { cert: 'a.crt', key: 'a.key', requestCert: true },
+      proxyProtocol: { versions: [1], trust: ['10.0.0.0/8'] },
+    };
+    const over: DescriptorInput = { secure: { cert: 'b.crt', key: 'b.key' }, proxyProtocol: { versions: [2] } };
+    expect(mergeDescriptors(base, over)).toEqual(over);
+    expect(mergeDescriptors(base, { secure: false, proxyProtocol: true })).toEqual({
+      secure: false,
+      proxyProtocol: true,
+    });
+    expect(mergeDescriptors(base, { port: 0 })).toEqual({ ...base, port: 0 });
+  });
+
   test.each([
     [{ path: '/x', mode: 0o600 }, { port: 0 }, { port: 0 }],
     [{ port: 1, host: '::1' }, { path: '/x' }, { path: '/x' }],

@@ -7,7 +7,8 @@ const places = { port: 'host', path: 'mode', fd: undefined } as const satisfies 
 >;
 
 /**
- * One descriptor of two: what `over` says, and for the rest what `base` says. `options`, `timeouts` and `env` are merged field by field.
+ * One descriptor of two: what `over` says, and for the rest what `base` says. `options`, `timeouts` and `env` are merged field by field; all
+ * others are replaced as a whole, `secure` and `proxyProtocol` too: half of one certificate and half of another would be none.
  *
  * A `port`, `path` or `fd` in `over` replaces whichever of them `base` has. A field that is `undefined` counts as left out.
  */

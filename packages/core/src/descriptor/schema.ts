@@ -3,6 +3,9 @@
 
 import * as z from 'zod/mini';
 import type { Codec } from '../codec/codec.js';
+import { PRIVATE_NETWORKS } from '../transport/proxy-protocol/trusted-networks.js';
+import type { ProxyProtocol } from './descriptor.js';
+import { tlsSchema } from './tls-schema.js';
 
 const largestPort = 65_535;
 // Timers and system calls take 32-bit integers.
@@ -80,6 +83,30 @@ const alarm = z.strictObject(
   { error: 'an alarm such as { connections: 10000, cooldown: 60000 }' },
 );
 
+const proxyVersions: readonly ProxyProtocol['versions'][number][] = [1, 2];
+
+// Whether an entry is a network is found out in `check.ts`, where the message can say what is wrong with it.
+const proxyProtocol = z.strictObject({
+  versions: z._default(
+    z
+      .array(z.literal([1, 2], { error: '1 or 2' }), { error: 'versions of the PROXY protocol, such as [2]' })
+      .check(z.minLength(1, { error: '[1], [2] or [1, 2]' })),
+    [...proxyVersions],
+  ),
+  trust: z._default(
+    z
+      .array(z.string({ error: "an address or a network such as '10.0.0.0/8'" }), {
+        error: "a list of networks such as ['10.0.0.0/8']",
+      })
+      .check(z.minLength(1, { error: 'one network at least, since everybody else is refused' })),
+    [...PRIVATE_NETWORKS],
+  ),
+});
+
+function allProxyProtocol(): ProxyProtocol {
+  return { versions: proxyVersions, trust: PRIVATE_NETWORKS };
+}
+
 /** A descriptor, field by field. What concerns several fields at once is in `check.ts`. */
 export const schema = z.strictObject(
   {
@@ -94,7 +121,12 @@ export const schema = z.strictObject(
     fd: z.optional(integer(0, largestInteger, 'the number of an open file descriptor, such as 3')),
     host: z.optional(text('an address or host name')),
     mode: z.optional(integer(0, 0o777, 'permissions from 0o000 to 0o777')),
-    secure: z._default(z.literal(false, { error: 'false' }), false),
+    secure: z._default(
+      z.union([z.boolean(), tlsSchema], {
+        error: "false, true or TLS options such as { cert: 'server.crt', key: 'server.key' }",
+      }),
+      false,
+    ),
     scope: z._default(z.enum(['singleton', 'connection'], { error: "'singleton' or 'connection'" }), 'singleton'),
     acceptors: z._default(integer(1), 100),
     maxConnections: count(),
@@ -128,18 +160,28 @@ export const schema = z.strictObject(
       send: timeout(30_000),
       shutdown: timeout(15_000),
     }),
-    proxyProtocol: z._default(z.literal(false, { error: 'false' }), false),
+    proxyProtocol: z._default(
+      z.union([z.literal(false), z.pipe(z.literal(true), z.transform(allProxyProtocol)), proxyProtocol], {
+        error: "false, true or an object such as { trust: ['10.0.0.0/8'] }",
+      }),
+      false,
+    ),
     alarms: z._default(z.array(alarm, { error: 'a list of alarms' }), []),
   },
   { error: 'a descriptor such as { port: 8080 }' },
 );
 
-/** Every field with its path: `['port', 'options.noDelay', …]`. */
+/** Every field with its path: `['port', 'options.noDelay', 'secure.cert', …]`. */
 export function fieldPaths(): string[] {
-  return Object.entries(schema.shape).flatMap(([name, field]) => {
-    const inner = field instanceof z.ZodMiniPrefault ? field.def.innerType : undefined;
-    return inner instanceof z.ZodMiniObject
-      ? [name, ...Object.keys(inner.shape).map((key) => `${name}.${key}`)]
-      : [name];
-  });
+  return Object.entries(schema.shape).flatMap(([name, field]) => [
+    name,
+    ...groupsIn(field).flatMap(({ shape }) => Object.keys(shape).map((key) => `${name}.${key}`)),
+  ]);
+}
+
+/** The objects that a field may consist of. */
+function groupsIn(field: unknown): z.ZodMiniObject[] {
+  if (field instanceof z.ZodMiniObject) return [field];
+  if (field instanceof z.ZodMiniPrefault || field instanceof z.ZodMiniDefault) return groupsIn(field.def.innerType);
+  return field instanceof z.ZodMiniUnion ? field.def.options.flatMap(groupsIn) : [];
 }
