@@ -10,6 +10,7 @@ import { halfClose } from './half-close.js';
 import { halfProxyHeader } from './half-proxy-header.js';
 import { neverReads } from './never-reads.js';
 import { resetAfter } from './reset-after.js';
+import { SocketEnds } from './socket-ends.js';
 import { stalledHandshake } from './stalled-handshake.js';
 
 /** Answers each line with another. */
@@ -152,10 +153,12 @@ describe('a stalled handshake', () => {
   it('sends half a ClientHello and no more', async () => {
     const { server, failures, port } = await tlsServer();
     const accepted = once(server, 'connection');
+    using ends = new SocketEnds();
     await using client = await stalledHandshake({ port });
     const [socket] = await accepted;
-    await client.expectNothing(20);
+    expect(await ends.whenRead(client, 2_000)).toBe('read');
     expect(socket.bytesRead).toBeGreaterThan(100);
+    await client.expectNothing(20);
     expect(failures).toEqual([]);
     server.close();
   });
