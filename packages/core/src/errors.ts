@@ -224,6 +224,58 @@ export class InvalidMessageError extends ReagentError {
   }
 }
 
+/**
+ * Why TLS could not be set up with a client, or broke.
+ *
+ * - `client`: the client closed or reset the connection during the handshake.
+ * - `version`: it speaks no TLS version that is allowed.
+ * - `cipher`: no cipher, curve or signature algorithm in common.
+ * - `alpn`: none of the protocols it offers is in `alpn`.
+ * - `certificate`: it has shown no certificate where one is required, or one that `ca` does not vouch for.
+ * - `refused`: it ended the handshake with an alert; it does not trust our certificate, most likely.
+ * - `notTls`: what it sent is not TLS.
+ * - `plaintext`: unencrypted bytes came between the command that asks for TLS and the handshake.
+ * - `other`: anything else; the error's `cause` tells.
+ */
+export type TlsFailure =
+  | 'client'
+  | 'version'
+  | 'cipher'
+  | 'alpn'
+  | 'certificate'
+  | 'refused'
+  | 'notTls'
+  | 'plaintext'
+  | 'other';
+
+const tlsSentences: Readonly<Record<TlsFailure, string>> = {
+  client: 'the client closed the connection during the TLS handshake',
+  version: 'the client speaks no TLS version that minVersion and maxVersion allow',
+  cipher: 'the client and this server have no cipher, curve or signature algorithm in common',
+  alpn: 'the client offers none of the protocols in alpn',
+  certificate: 'the client has shown no certificate that is accepted',
+  refused: 'the client has refused the TLS handshake, most likely because it does not trust the certificate',
+  notTls: 'the client does not speak TLS',
+  plaintext:
+    'the client sent unencrypted bytes after it had asked for TLS; they were dropped, since anyone could have injected them',
+  other: 'TLS failed',
+};
+
+/** TLS could not be set up with a client, or broke. What OpenSSL said is the `cause`. */
+export class TlsError extends ReagentError {
+  readonly failure: TlsFailure;
+
+  constructor(failure: TlsFailure, { cause, detail }: { cause?: unknown; detail?: string | undefined } = {}) {
+    const message = tlsSentences[failure];
+    super(
+      'ERR_REAGENT_TLS',
+      detail === undefined || detail === '' ? message : `${message} (${detail})`,
+      cause === undefined ? undefined : { cause },
+    );
+    this.failure = failure;
+  }
+}
+
 /** A call that the state of the application, listener or connection does not allow, such as two `recv()` at the same time. */
 export class StateError extends ReagentError {
   constructor(message: string, options?: ErrorOptions) {
@@ -242,6 +294,7 @@ for (const error of [
   UnexpectedEndError,
   FrameTooLongError,
   InvalidMessageError,
+  TlsError,
   StateError,
 ]) {
   error.prototype.name = error.name;

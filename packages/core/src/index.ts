@@ -32,6 +32,7 @@ export {
   type CloseReason,
   Connection,
   type Outgoing,
+  type PeerCertificate,
   type RecvLengthOptions,
   type RecvOptions,
   type RecvUntilOptions,
@@ -81,10 +82,32 @@ export {
   StateError,
   TimeoutError,
   type TimeoutStep,
+  TlsError,
+  type TlsFailure,
   UnexpectedEndError,
 } from './errors.js';
 export { Incoming } from './listener/incoming.js';
 export { Listener, type ListenerStatus, type StopOptions, type WaitOptions } from './listener/listener.js';
 export { Logger, type LogLevel, type StderrLoggerOptions, silentLogger, stderrLogger } from './telemetry/logger.js';
-export type { ApplicationStatistics, ListenerStatistics, RejectReason } from './telemetry/statistics.js';
+export type {
+  ApplicationStatistics,
+  HandshakeFailure,
+  ListenerStatistics,
+  RejectReason,
+  TlsStatistics,
+} from './telemetry/statistics.js';
 export type { Endpoint } from './transport/endpoint.js';
+export {
+  type ProxyHeader,
+  type ProxyTls,
+  type ProxyTlv,
+  proxyTlsTlvTypes,
+  proxyTlvTypes,
+} from './transport/proxy-protocol/proxy-header.js';
+export { ProxyHeaderError } from './transport/proxy-protocol/proxy-header-error.js';
+export {
+  type ProxyEndpoint,
+  type ProxyHeaderOptions,
+  proxyHeader,
+} from './transport/proxy-protocol/write-proxy-header.js';
+export type { PemSource, ServerNameOptions, TlsIdentity, TlsOptions, TlsVersion } from './transport/tls/tls-options.js';

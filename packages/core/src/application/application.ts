@@ -3,7 +3,11 @@ import type { DescriptorInput } from '../descriptor/descriptor.js';
 import type { Listener, StopOptions } from '../listener/listener.js';
 import type { ApplicationStatistics } from '../telemetry/statistics.js';
 
-/** A running application: what `bootstrap` and `start` give. */
+/**
+ * A running application: what `bootstrap` and `start` give, and the token under which it is injected into providers and reagents.
+ *
+ * While providers are made it has no listeners yet.
+ */
 export abstract class Application implements AsyncDisposable {
   /** The listeners that have not stopped, in the order in which they were bound. */
   abstract readonly listeners: readonly Listener[];
@@ -34,6 +38,13 @@ export abstract class Application implements AsyncDisposable {
 
   /** Resumes all listeners, on the same ports. */
   abstract resume(): Promise<void>;
+
+  /**
+   * Reads the files of all certificates and keys again, as SIGHUP does. Open connections go on.
+   *
+   * @throws ConfigurationError with all that is wrong; where something is, the old certificates stay in use
+   */
+  abstract reload(): Promise<void>;
 
   /**
    * Stops all listeners (no new connections, `@OnShutdown` of each open one, then waiting for them until the timeout, then resets)

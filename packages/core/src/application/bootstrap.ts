@@ -1,23 +1,31 @@
 import { type DependencyContainer, container as globalContainer, type InjectionToken } from 'tsyringe';
 import type { Constructor } from '../decorators/metadata.js';
 import { Module, type ModuleImport } from '../decorators/module.js';
+import { checkTlsOptions } from '../descriptor/check.js';
 import type { DescriptorInput } from '../descriptor/descriptor.js';
-import { ConfigurationError, StateError } from '../errors.js';
+import { ConfigurationError, type Problem, StateError } from '../errors.js';
 import { Logger, stderrLogger } from '../telemetry/logger.js';
-import type { Application } from './application.js';
+import type { TlsOptions } from '../transport/tls/tls-options.js';
+import { TlsTerminator } from '../transport/tls/tls-terminator.js';
+import { Application } from './application.js';
 import { makeProviders } from './container.js';
-import { type DescriptorOverrides, describeReagents, requireReagent } from './descriptors.js';
-import { type InjectionContext, injectionProblems } from './injection.js';
+import { type ApplicationTls, type DescriptorOverrides, describeReagents, requireReagent } from './descriptors.js';
+import { type InjectionContext, injectionProblems, type ProvidedValues } from './injection.js';
 import { readModules } from './modules.js';
 import { RunningApplication } from './running-application.js';
-import { stopOnSignals } from './signals.js';
+import { obeySignals } from './signals.js';
 
 export interface BootstrapOptions {
   /** Any object with pino's methods. Default: one readable line an event on stderr, from level info on. */
   readonly logger?: Logger | undefined;
+  /** The TLS options that `secure: true` in a descriptor, and `conn.startTls()`, stand for. Default: none. */
+  readonly secure?: TlsOptions | undefined;
   /** What is to be different from the descriptors in the code, by listener name. Default: nothing. */
   readonly overrides?: DescriptorOverrides | undefined;
-  /** Whether SIGTERM and SIGINT stop the application; a second one ends the process at once. Default: `true`. */
+  /**
+   * Whether SIGTERM and SIGINT stop the application, a second one of them ends the process at once, and SIGHUP has it `reload()`.
+   * Default: `true`.
+   */
   readonly signals?: boolean | undefined;
   /** The container that the application's own is made in: what is registered there can be injected. Default: tsyringe's global one. */
   readonly container?: DependencyContainer | undefined;
@@ -41,16 +49,22 @@ export async function bootstrap(module: ModuleImport, options: BootstrapOptions 
   requireKnown(options);
   const { logger = stderrLogger(), overrides = {}, signals = true, container: parent = globalContainer } = options;
   const { providers, reagents, problems } = readModules(module);
-  const context: InjectionContext = { parent, values: [[Logger as InjectionToken<unknown>, logger]] };
-  const early = describeReagents(reagents, overrides, undefined);
-  refuse([...problems, ...injectionProblems(providers, reagents, context), ...early.problems]);
+  const secure = loadTls(options.secure);
+  const application = new RunningApplication(logger, secure.tls === 'faulty' ? undefined : secure.tls);
+  const values: ProvidedValues = [
+    [Logger as InjectionToken<unknown>, logger],
+    [Application as InjectionToken<unknown>, application],
+  ];
+  const context: InjectionContext = { parent, values };
+  const early = describeReagents(reagents, overrides, undefined, secure.tls);
+  refuse([...problems, ...secure.problems, ...injectionProblems(providers, reagents, context), ...early.problems]);
 
   const made = await makeProviders(providers, context);
-  const application = new RunningApplication(made, logger);
+  application.equip(made);
   try {
     const { described, problems: late } = early.complete
       ? early
-      : describeReagents(reagents, overrides, made.container);
+      : describeReagents(reagents, overrides, made.container, secure.tls);
     refuse(late);
     if (described.length === 0) logger.warn('nothing listens: no module of the application lists a reagent');
     await application.startAll(described);
@@ -62,7 +76,7 @@ export async function bootstrap(module: ModuleImport, options: BootstrapOptions 
     throw error;
   }
   if (signals) {
-    const release = stopOnSignals(application);
+    const release = obeySignals(application);
     void application.closed.then(release);
   }
   return application;
@@ -90,8 +104,18 @@ export async function start(
   return bootstrap(StartModule, { ...options, overrides: () => descriptor });
 }
 
+/** Checks the TLS options of the application, and reads the certificates they name. */
+function loadTls(options: TlsOptions | undefined): { tls: ApplicationTls; problems: readonly Problem[] } {
+  if (options === undefined) return { tls: undefined, problems: [] };
+  const checked = checkTlsOptions('secure', options);
+  const loaded = 'problems' in checked ? checked : TlsTerminator.load(checked.options, 'secure');
+  if ('terminator' in loaded) return { tls: loaded.terminator, problems: [] };
+  return { tls: 'faulty', problems: loaded.problems.map((problem) => ({ where: 'bootstrap()', ...problem })) };
+}
+
 const knownOptions: readonly string[] = [
   'logger',
+  'secure',
   'overrides',
   'signals',
   'container',

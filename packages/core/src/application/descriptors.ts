@@ -8,6 +8,7 @@ import { checkDescriptor } from '../descriptor/check.js';
 import type { Descriptor, DescriptorInput } from '../descriptor/descriptor.js';
 import { mergeDescriptors } from '../descriptor/merge.js';
 import { ConfigurationError, type Problem } from '../errors.js';
+import { TlsTerminator } from '../transport/tls/tls-terminator.js';
 
 /**
  * What is to be different from the reagents' own descriptors: by listener name, or as a function that is asked for each listener.
@@ -21,7 +22,12 @@ export type DescriptorOverrides =
 export interface DescribedReagent {
   readonly reagent: Constructor;
   readonly descriptor: Descriptor;
+  /** The certificates of a secure listener. */
+  readonly tls: TlsTerminator | undefined;
 }
+
+/** The TLS options of the application: loaded, faulty (which has been said), or not given. */
+export type ApplicationTls = TlsTerminator | 'faulty' | undefined;
 
 export interface DescribedReagents {
   readonly described: readonly DescribedReagent[];
@@ -34,11 +40,13 @@ export interface DescribedReagents {
  * Evaluates, overrides and checks the descriptors of reagents.
  *
  * @param container what descriptors that are functions are called with; without it, those are left out
+ * @param tls what `secure: true` stands for
  */
 export function describeReagents(
   reagents: readonly Constructor[],
   overrides: DescriptorOverrides,
   container: DependencyContainer | undefined,
+  tls: ApplicationTls,
 ): DescribedReagents {
   const described: DescribedReagent[] = [];
   const problems: Problem[] = [];
@@ -46,8 +54,9 @@ export function describeReagents(
   for (const reagent of reagents) {
     const found = describe(reagent, overrides, container, known);
     if (found === undefined) continue;
-    if ('problems' in found) problems.push(...found.problems);
-    else described.push({ reagent, descriptor: found.descriptor });
+    const secured = 'problems' in found ? found : secure(reagent, found.descriptor, tls);
+    if ('problems' in secured) problems.push(...secured.problems);
+    else described.push(secured);
   }
   const complete =
     container !== undefined || !reagents.some((reagent) => typeof reagentOf(reagent)?.descriptor === 'function');
@@ -90,6 +99,26 @@ function describe(
   const problems = hookProblems(reagent, scope).map((message) => ({ where: className, path: '', message }));
   if ('problems' in checked) return { problems: [...checked.problems, ...problems] };
   return problems.length > 0 ? { problems } : checked;
+}
+
+/** Reads the certificates that a checked descriptor names. */
+function secure(
+  reagent: Constructor,
+  descriptor: Descriptor,
+  application: ApplicationTls,
+): DescribedReagent | { readonly problems: readonly Problem[] } {
+  const where = nameOf(reagent);
+  if (descriptor.secure === false) return { reagent, descriptor, tls: undefined };
+  if (descriptor.secure !== true) {
+    const loaded = TlsTerminator.load(descriptor.secure, 'secure');
+    if ('terminator' in loaded) return { reagent, descriptor, tls: loaded.terminator };
+    return { problems: loaded.problems.map((problem) => ({ where, ...problem })) };
+  }
+  if (application === 'faulty') return { problems: [] };
+  if (application !== undefined) return { reagent, descriptor, tls: application };
+  const message =
+    'true stands for the TLS options of the application, and it has none; give it some with bootstrap(AppModule, { secure }), or give options here';
+  return { problems: [{ where, path: 'secure', message }] };
 }
 
 /** Which listeners there are, in a sentence. */

@@ -8,16 +8,21 @@ import { connectionOwners, type Owners, singletonOwner } from '../listener/owner
 import { SocketListener } from '../listener/socket-listener.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ApplicationStatistics, ListenerStatistics } from '../telemetry/statistics.js';
+import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
 import { Application } from './application.js';
+import { Certificates } from './certificates.js';
 import type { ProviderSet } from './container.js';
 import { type DescribedReagent, describeReagents, requireReagent, thereAre } from './descriptors.js';
 import { injectionProblems } from './injection.js';
 
-/** An application with its providers made: reagents in, listeners out. */
+/** An application: reagents in, listeners out. It can be injected, so it is there before its providers are. */
 export class RunningApplication extends Application {
-  readonly #providers: ProviderSet;
+  #made: ProviderSet | undefined;
   readonly #pool = new ListenerPool();
   readonly #reagents = new WeakMap<Listener, Constructor>();
+  readonly #certificates: Certificates;
+  /** What `secure: true` and `startTls()` without options stand for. */
+  readonly #tls: TlsTerminator | undefined;
   /** Starts that have not settled: a stop waits for them. */
   readonly #starting = new Set<Promise<unknown>>();
   #stopped: Promise<void> | undefined;
@@ -27,11 +32,27 @@ export class RunningApplication extends Application {
   });
 
   constructor(
-    providers: ProviderSet,
     readonly logger: Logger,
+    tls: TlsTerminator | undefined,
   ) {
     super();
-    this.#providers = providers;
+    this.#tls = tls;
+    this.#certificates = new Certificates(logger);
+    if (tls !== undefined) this.#certificates.add(tls, 'the application');
+  }
+
+  /** From now on it has providers, which it disposes when it stops. */
+  equip(providers: ProviderSet): void {
+    this.#made = providers;
+  }
+
+  get #providers(): ProviderSet {
+    if (this.#made === undefined) {
+      throw new StateError(
+        'the application is not up yet: its providers are being made, one of which asks for another through it',
+      );
+    }
+    return this.#made;
   }
 
   get listeners(): readonly Listener[] {
@@ -56,7 +77,7 @@ export class RunningApplication extends Application {
   async start(reagent: Constructor, descriptor: DescriptorInput = {}): Promise<Listener> {
     const { container } = this.#providers;
     requireReagent(reagent);
-    const { described, problems } = describeReagents([reagent], () => descriptor, container);
+    const { described, problems } = describeReagents([reagent], () => descriptor, container, this.#tls);
     const found = [...injectionProblems([], [reagent], { parent: container }), ...problems];
     if (found.length > 0) throw new ConfigurationError(found);
     const [listener] = await this.startAll(described);
@@ -88,12 +109,16 @@ export class RunningApplication extends Application {
     return listeners;
   }
 
-  #listen({ reagent, descriptor }: DescribedReagent, instance: object | undefined): SocketListener {
+  #listen({ reagent, descriptor, tls }: DescribedReagent, instance: object | undefined): SocketListener {
     const { container } = this.#providers;
     const owners: Owners =
       instance === undefined ? connectionOwners(reagent, container) : singletonOwner(reagent, instance);
-    const listener = new SocketListener(descriptor, owners, this.logger);
+    const listener = new SocketListener(descriptor, owners, this.logger, { secure: tls, upgrade: this.#tls });
     this.#reagents.set(listener, reagent);
+    if (tls !== undefined && tls !== this.#tls) {
+      this.#certificates.add(tls, listener.name);
+      void listener.over.then(() => this.#certificates.delete(tls));
+    }
     return listener;
   }
 
@@ -103,6 +128,10 @@ export class RunningApplication extends Application {
 
   resume(): Promise<void> {
     return this.#pool.resume();
+  }
+
+  async reload(): Promise<void> {
+    this.#certificates.reload();
   }
 
   stop(options?: StopOptions): Promise<void> {
@@ -115,6 +144,7 @@ export class RunningApplication extends Application {
   async #stop(options: StopOptions | undefined): Promise<void> {
     await Promise.allSettled(this.#starting);
     await this.#pool.stop(options);
+    this.#certificates.clear();
     try {
       await this.#providers.dispose();
     } finally {

@@ -2,6 +2,8 @@ import type { Codec } from '../codec/codec.js';
 import type { Listener } from '../listener/listener.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Counters } from '../telemetry/statistics.js';
+import type { TlsOptions } from '../transport/tls/tls-options.js';
+import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
 import type { CloseReason } from './connection.js';
 import type { Deadlines } from './deadlines.js';
 import type { SocketConnection } from './socket-connection.js';
@@ -18,10 +20,12 @@ export interface ConnectionHost {
   readonly logger: Logger;
   /** `undefined` where there is no idle limit, so that no time needs to be taken. */
   readonly idle: Deadlines<AnyConnection> | undefined;
-  /** Milliseconds that a push-style `@OnConnection` may wait for its client in one `recv`. */
+  /** Milliseconds that a TLS handshake may take, and that a push-style `@OnConnection` may wait for its client in one `recv`. */
   readonly startTimeout: number;
   readonly send: Deadlines<AnyConnection>;
   readonly linger: Deadlines<AnyConnection>;
+  /** The certificates for `startTls(options)`. Throws StateError if there are none, ConfigurationError if they are wrong. */
+  terminator(options: TlsOptions | undefined): TlsTerminator;
   /** `@OnConnection` has done its part, or the connection is gone: the acceptor is free for the next. Called once. */
   connectionStarted(connection: AnyConnection): void;
   /** The connection is not to count against `maxConnections` any more. */

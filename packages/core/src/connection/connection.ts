@@ -1,7 +1,10 @@
 import type { Duplex } from 'node:stream';
+import type { DetailedPeerCertificate } from 'node:tls';
 import type { Codec } from '../codec/codec.js';
 import type { Listener } from '../listener/listener.js';
 import type { Endpoint } from '../transport/endpoint.js';
+import type { ProxyHeader } from '../transport/proxy-protocol/proxy-header.js';
+import type { TlsOptions } from '../transport/tls/tls-options.js';
 import type { Environment } from './environment.js';
 
 /**
@@ -64,6 +67,14 @@ export interface RecvUntilOptions extends RecvOptions {
   readonly maxLength?: number;
 }
 
+/** The certificate that a client has shown, as `node:tls` describes it, and whether it counts. */
+export interface PeerCertificate extends DetailedPeerCertificate {
+  /** Whether `ca` vouches for it. Always true where certificates are required, which `rejectUnauthorized: false` turns off. */
+  readonly authorized: boolean;
+  /** Why it does not, such as `'DEPTH_ZERO_SELF_SIGNED_CERT'` or `'CERT_HAS_EXPIRED'`. */
+  readonly authorizationError: string | undefined;
+}
+
 /**
  * One client's connection, and the token under which it is injected into what lives as long as it does
  * (`scope: 'connection'`).
@@ -76,16 +87,30 @@ export abstract class Connection<In = Buffer, Out = Outgoing<In>> implements Asy
   abstract readonly listener: Listener;
   /** The connection's own values; what is not set here is read from `listener.env`. Deleted when the connection has closed. */
   abstract readonly env: Environment;
+  /** Our end: behind a balancer, the one that the client connected to, as the PROXY header tells it. */
   abstract readonly local: Endpoint;
+  /** The client's end: behind a balancer, as the PROXY header tells it. */
   abstract readonly remote: Endpoint;
+  /** What the balancer's PROXY header says, where the listener has `proxyProtocol`. */
+  abstract readonly proxy: ProxyHeader | undefined;
   /** Whether the connection is encrypted with TLS. */
   abstract readonly secure: boolean;
+  /** The protocol agreed upon in the TLS handshake, one of the listener's `alpn`; `undefined` if none was. */
+  abstract readonly alpnProtocol: string | undefined;
+  /** The host name that the client has asked for in the TLS handshake (SNI), unchecked; `undefined` if none. */
+  abstract readonly serverName: string | undefined;
   /** Aborted as soon as the socket has closed, with the `CloseReason` as its reason. */
   abstract readonly signal: AbortSignal;
   /** Resolves with the reason as soon as the socket has closed; never rejects. */
   abstract readonly closed: Promise<CloseReason>;
   abstract readonly bytesRead: number;
   abstract readonly bytesWritten: number;
+
+  /**
+   * The certificate that the client has shown: `secure.requestCert` asks for one. `undefined` if it has shown none, or if this is asked
+   * for the first time after the socket has closed. Look at `authorized` where `secure.rejectUnauthorized` is `false`.
+   */
+  abstract peerCertificate(): PeerCertificate | undefined;
 
   /** Turns bytes into messages and back. A new one applies from the very next byte, also to bytes already received. */
   abstract codec: Codec<In, Out>;
@@ -151,6 +176,26 @@ export abstract class Connection<In = Buffer, Out = Outgoing<In>> implements Asy
    * @throws StateError if it is no object of a class, or the class has neither `@OnConnection` nor `@OnData`.
    */
   abstract handOver(owner: object): void;
+
+  /**
+   * Encrypts the connection from here on, for protocols with a command for it (STARTTLS). What was sent before leaves unencrypted, what
+   * is sent after waits for the handshake, which has `timeouts.handshake`; codec, owner and `env` stay.
+   *
+   * Answer the command and call this at once. If the client has sent anything behind its command that is no TLS, which an attacker
+   * could have put there, the connection fails; not a byte of it is taken for input.
+   *
+   * @example
+   * ```ts
+   * conn.send('220 go ahead');
+   * await conn.startTls();
+   * ```
+   *
+   * @param options whose certificates to use. Default: those of `bootstrap(AppModule, { secure })`. Of an object that is used again and
+   *   again the files are read once.
+   * @throws TlsError or TimeoutError if the handshake fails: the connection closes then, and `@OnError` is told; StateError if it is
+   *   encrypted already, has ended, is read by `recv` or `conn.stream`, or there are no options; ConfigurationError if they are wrong
+   */
+  abstract startTls(options?: TlsOptions): Promise<void>;
 
   /** From now on this connection does not count against `maxConnections`: the next waiter is let in. */
   abstract exempt(): void;

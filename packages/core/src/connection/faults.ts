@@ -7,6 +7,7 @@ import {
   InvalidMessageError,
   type ReagentError,
   TimeoutError,
+  TlsError,
   UnexpectedEndError,
 } from '../errors.js';
 import type { CloseKind } from './connection.js';
@@ -20,6 +21,7 @@ export function isOrderly(kind: CloseKind): boolean {
 export function isOfTheClient(error: Error): error is ReagentError {
   return (
     error instanceof TimeoutError ||
+    error instanceof TlsError ||
     error instanceof UnexpectedEndError ||
     error instanceof FrameTooLongError ||
     error instanceof InvalidMessageError

@@ -49,6 +49,11 @@ export class Inbound<In> {
     return this.length === 0 ? undefined : this.#bytes.takeChunk();
   }
 
+  /** All that was received and not taken; `undefined` if there is nothing. */
+  takeAll(): Buffer | undefined {
+    return this.length === 0 ? undefined : this.#bytes.take(this.length);
+  }
+
   /** The next message; `undefined` if more bytes are needed, or if nothing is left. Throws what the codec throws. */
   next(): In | undefined {
     const bytes = this.#queue;

@@ -53,7 +53,7 @@ interface Queued {
  * Since nothing else writes, the stream's own queue would only be a second one: its `_write` is called past it.
  */
 export class Outbound implements ByteSink {
-  readonly #socket: Socket;
+  #socket: Socket;
   readonly #owner: OutboundOwner;
   #pieces = new PieceQueue();
   /** Sources behind the pieces, in order. */
@@ -95,6 +95,11 @@ export class Outbound implements ByteSink {
   set highWaterMark(bytes: number) {
     this.#highWaterMark = bytes;
     this.#settleDrained();
+  }
+
+  /** Where to send from now on. To be set while nothing is in flight. */
+  set socket(socket: Socket) {
+    this.#socket = socket;
   }
 
   /** Whether nothing can be sent any more. */

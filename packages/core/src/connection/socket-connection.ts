@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { bytes } from '../codec/bytes.js';
 import type { Codec } from '../codec/codec.js';
 import { type Hooks, hooksOf } from '../decorators/hooks.js';
 import type { Constructor } from '../decorators/metadata.js';
-import { ConnectionClosedError, StateError, TimeoutError } from '../errors.js';
-import { passOn, readOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
+import { ConnectionClosedError, StateError, TimeoutError, TlsError } from '../errors.js';
+import { hold, nobody, passOn, readOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
+import type { TlsOptions } from '../transport/tls/tls-options.js';
 import type { Admitted } from './admitted.js';
 import { asError } from './as-error.js';
 import {
@@ -30,6 +32,7 @@ import { nextMessage, type ReadRequest, readRequest, readTimeout } from './read-
 import { SocketFacts } from './socket-facts.js';
 import { applySocketOptions } from './socket-options.js';
 import { type LinkedConnection, StreamLink } from './stream-link.js';
+import { TlsUpgrade, type UpgradingConnection } from './tls-upgrade.js';
 
 /**
  * - `starting`: `@OnConnection` has not finished, or the handler is a pull-style one: what comes waits for `recv`.
@@ -50,7 +53,7 @@ type AnyConnection = SocketConnection<unknown, unknown>;
  */
 export class SocketConnection<In, Out>
   extends SocketFacts<In, Out>
-  implements SocketHolder, OutboundOwner, HookObserver, FileSender, LinkedConnection
+  implements SocketHolder, OutboundOwner, HookObserver, FileSender, LinkedConnection, UpgradingConnection
 {
   readonly #inbound: Inbound<In>;
   readonly #outbound: Outbound;
@@ -82,6 +85,8 @@ export class SocketConnection<In, Out>
   #inputDropped = false;
   /** For the stream, once somebody has taken it. */
   #link: StreamLink | undefined;
+  /** From the call of `startTls` on. */
+  #upgrade: 'under way' | 'done' | undefined;
 
   constructor(host: ConnectionHost, socket: Socket, admitted: Admitted, environment: Environment | undefined) {
     super(host, socket, admitted, environment);
@@ -138,6 +143,11 @@ export class SocketConnection<In, Out>
     }
     this.#unhold();
     this.#pump();
+  }
+
+  /** Takes what was read from the client before there was a connection; before `start`. */
+  receiveEarly(bytes: Buffer): void {
+    this.#inbound.push(bytes);
   }
 
   /** Ends a connection whose owner could not be made: no hook of it is called. */
@@ -233,6 +243,30 @@ export class SocketConnection<In, Out>
       if (this.#isEnding) this.#link.stream.destroy();
     }
     return this.#link.stream;
+  }
+
+  startTls(options?: TlsOptions): Promise<void> {
+    try {
+      return this.#startTls(options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #startTls(options: TlsOptions | undefined): Promise<void> {
+    const refusal = this.#refusalToUpgrade();
+    if (refusal !== undefined) throw refusal;
+    const terminator = this.host.terminator(options);
+    const received = this.#inbound.takeAll();
+    // The codec may have kept something for bytes that were to come in plain text.
+    this.#inbound.codec = this.#codec;
+    this.#upgrade = 'under way';
+    const upgrade = new TlsUpgrade(this, this.socket, terminator, this.host.startTimeout);
+    if (received === undefined || upgrade.takes(received)) {
+      passOn(this.socket, upgrade);
+      this.#outbound.writeFrom(upgrade);
+    }
+    return upgrade.done;
   }
 
   recv(options?: RecvOptions): Promise<In | null>;
@@ -342,14 +376,18 @@ export class SocketConnection<In, Out>
     this.#pump();
   }
 
-  socketFailed(error: Error): void {
-    this.#socketError = error;
+  socketFailed(error: Error & { readonly code?: string }): void {
+    // What breaks encryption is no loss of the network, but something that somebody has sent.
+    this.#socketError = error.code?.startsWith('ERR_SSL')
+      ? new TlsError('other', { cause: error, detail: error.code })
+      : error;
   }
 
   socketClosed(): void {
     const error = this.#socketError;
     if (error !== undefined && (this.reason === undefined || this.#isUndelivered)) {
-      this.reason = { kind: 'reset', error };
+      this.reason = { kind: error instanceof TlsError ? 'error' : 'reset', error };
+      if (error instanceof TlsError) this.#note(error);
     }
     this.reason ??= { kind: this.#inbound.ended ? 'client' : 'server' };
     this.#phase = 'closed';
@@ -398,6 +436,31 @@ export class SocketConnection<In, Out>
 
   closedError(): ConnectionClosedError {
     return new ConnectionClosedError(this.reason ?? { kind: 'server' });
+  }
+
+  // What an upgrade to TLS tells.
+
+  upgraded(socket: TLSSocket): void {
+    this.#upgrade = 'done';
+    this.host.counters.handshakeDone(socket.isSessionReused());
+    passOn(this.socket, nobody);
+    hold(socket, this);
+    this.changeSocket(socket);
+    this.#outbound.socket = socket;
+    this.touch();
+    // The handshake has it read already.
+    this.#reading = true;
+  }
+
+  upgradeFailed(error: Error): void {
+    if (!this.#isEnding) {
+      const { failed } = this.host.counters.tls;
+      failed[error instanceof TlsError ? error.failure : 'timeout']++;
+      this.#fail(error);
+    }
+    // A TLS socket that has failed closes by itself, behind what it has to tell the client. Otherwise this makes sure that nothing that
+    // was sent for TLS leaves without it.
+    if (!(error instanceof TlsError) || error.failure === 'plaintext') resetSocket(this.socket);
   }
 
   // What the link to the stream tells.
@@ -653,6 +716,11 @@ export class SocketConnection<In, Out>
   }
 
   #tell(error: Error): void {
+    this.#note(error);
+    this.#pump();
+  }
+
+  #note(error: Error): void {
     this.#error ??= error;
     this.#attention = true;
     if (isOfTheClient(error)) {
@@ -662,7 +730,6 @@ export class SocketConnection<In, Out>
     } else {
       this.#report(error, 'connection failed');
     }
-    this.#pump();
   }
 
   #report(error: Error, message: string): void {
@@ -782,6 +849,16 @@ export class SocketConnection<In, Out>
     return undefined;
   }
 
+  #refusalToUpgrade(): Error | undefined {
+    if (this.#outbound.ended || this.#isEnding || this.#phase === 'failing') return this.closedError();
+    if (this.secure || this.#upgrade !== undefined) {
+      return new StateError('startTls() was called on a connection that is encrypted already, or about to be');
+    }
+    if (this.#link !== undefined) return new StateError('startTls() was called on a connection whose stream was taken');
+    if (this.#isReaderWaiting) return new StateError('startTls() was called while a recv() waits: await it first');
+    return undefined;
+  }
+
   /** What `request` asks for if it is there; `undefined` if it has to be waited for. */
   #take(request: ReadRequest): unknown {
     if (this.#isEnding || this.#inputDropped) {
@@ -836,8 +913,8 @@ export class SocketConnection<In, Out>
   /** Hot path. */
   #shouldRead(): boolean {
     // What is dropped is read all the same: only so does the client's FIN come through.
-    if (this.#inputDropped) return true;
-    if (this.#paused || this.#outbound.isFull) return false;
+    if (this.#inputDropped) return this.#upgrade !== 'under way';
+    if (this.#paused || this.#outbound.isFull || this.#upgrade === 'under way') return false;
     if (this.#link !== undefined) return this.#link.wants;
     if (this.#isReaderWaiting) return !this.#runner.interrupting;
     // In pull style, as much may wait as may wait to be sent; in push style, one chunk while a hook runs, else what is no message yet.

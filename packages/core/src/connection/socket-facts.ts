@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { Listener } from '../listener/listener.js';
 import { type Endpoint, localOf, remoteOf } from '../transport/endpoint.js';
+import type { ProxyHeader } from '../transport/proxy-protocol/proxy-header.js';
 import type { Admitted } from './admitted.js';
-import { type CloseReason, Connection } from './connection.js';
+import { type CloseReason, Connection, type PeerCertificate } from './connection.js';
 import type { ConnectionHost } from './connection-host.js';
 import { Ending } from './ending.js';
 import { childEnvironment, type Environment } from './environment.js';
@@ -15,7 +17,9 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
   readonly ip: string;
   counted: boolean;
   protected readonly host: ConnectionHost;
-  protected readonly socket: Socket;
+  readonly proxy: ProxyHeader | undefined;
+  /** The encrypted one, where there is one. */
+  protected socket: Socket;
   /** Why it ended, or is ending. */
   protected reason: CloseReason | undefined;
   /** When the client was last heard, or waited for us, as `performance.now()`; kept only where there is an idle limit. */
@@ -26,13 +30,23 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
   #remote: Endpoint | undefined;
   #local: Endpoint | undefined;
   #ending: Ending | undefined;
+  #peerCertificate: PeerCertificate | undefined;
+  /** Bytes that came and went before the connection was encrypted. */
+  #plainRead = 0;
+  #plainWritten = 0;
 
-  constructor(host: ConnectionHost, socket: Socket, { ip, counted }: Admitted, environment: Environment | undefined) {
+  constructor(
+    host: ConnectionHost,
+    socket: Socket,
+    { ip, counted, proxy }: Admitted,
+    environment: Environment | undefined,
+  ) {
     super();
     this.host = host;
     this.socket = socket;
     this.ip = ip;
     this.counted = counted;
+    this.proxy = proxy;
     this.#environment = environment;
   }
 
@@ -50,7 +64,7 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
 
   get local(): Endpoint {
     if (this.#local === undefined) {
-      const local = localOf(this.socket);
+      const local = this.proxy?.destination ?? localOf(this.socket);
       // A closed socket no longer knows its own end, which is the listener's.
       this.#local = local.address === '' ? this.host.listener.endpoint : local;
     }
@@ -58,20 +72,49 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
   }
 
   get remote(): Endpoint {
-    this.#remote ??= remoteOf(this.socket);
+    this.#remote ??= this.proxy?.source ?? remoteOf(this.socket);
     return this.#remote;
   }
 
   get secure(): boolean {
-    return false;
+    return this.#tls !== undefined;
+  }
+
+  get alpnProtocol(): string | undefined {
+    return this.#tls?.alpnProtocol || undefined;
+  }
+
+  get serverName(): string | undefined {
+    return (
+      (this.#tls as (TLSSocket & { readonly servername?: string | false | null }) | undefined)?.servername || undefined
+    );
+  }
+
+  peerCertificate(): PeerCertificate | undefined {
+    if (this.#peerCertificate === undefined) {
+      const tls = this.#tls;
+      const certificate = tls?.getPeerCertificate(true);
+      // An object without fields where the client has shown none, null where the socket has closed.
+      if (tls === undefined || !certificate?.raw) return undefined;
+      const problem = tls.authorizationError as Error | string | null | undefined;
+      this.#peerCertificate = Object.assign(certificate, {
+        authorized: tls.authorized,
+        authorizationError: problem === null || problem === undefined ? undefined : String(problem),
+      });
+    }
+    return this.#peerCertificate;
+  }
+
+  get #tls(): TLSSocket | undefined {
+    return (this.socket as TLSSocket).encrypted === true ? (this.socket as TLSSocket) : undefined;
   }
 
   get bytesRead(): number {
-    return this.socket.bytesRead;
+    return this.#plainRead + this.socket.bytesRead;
   }
 
   get bytesWritten(): number {
-    return this.socket.bytesWritten;
+    return this.#plainWritten + this.socket.bytesWritten;
   }
 
   get signal(): AbortSignal {
@@ -87,7 +130,14 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
    * only for those that may want to know after the end.
    */
   protected learnRemote(): void {
-    void this.socket.remoteAddress;
+    if (this.proxy === undefined) void this.socket.remoteAddress;
+  }
+
+  /** From now on it is another socket that carries the connection. */
+  protected changeSocket(socket: Socket): void {
+    this.#plainRead = this.bytesRead;
+    this.#plainWritten = this.bytesWritten;
+    this.socket = socket;
   }
 
   /** Starts the idle time anew. Hot path, and free where there is no idle limit. */

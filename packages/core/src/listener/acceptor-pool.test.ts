@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { AcceptorPool } from './acceptor-pool.js';
-import { Arrival } from './arrival.js';
+import { Arrival, type ArrivalDesk } from './arrival.js';
 
-const arrivals = (...names: string[]) => names.map((name) => new Arrival({} as Socket, name, () => {}));
+const desk: ArrivalDesk = { received: () => false, ended: () => {}, closed: () => {} };
+const arrivals = (...names: string[]) => names.map((name) => new Arrival({} as Socket, name, desk));
 
 /** A pool that notes whom it sets up. */
 function pool(size: number, setUp: (arrival: Arrival, pool: AcceptorPool) => void = () => {}) {
@@ -29,15 +30,15 @@ it('sets up as many at the same time as it has acceptors, and the others in turn
   expect([acceptors.busy, acceptors.waiting]).toEqual([0, 0]);
 });
 
-it('takes one back that waits, and nobody else', () => {
+it('gives up one that waits, and one that has an acceptor together with it', () => {
   const { acceptors, started } = pool(1);
   const [first, second, third] = arrivals('a', 'b', 'c') as [Arrival, Arrival, Arrival];
   for (const arrival of [first, second, third]) acceptors.enter(arrival);
-  expect(acceptors.delete(second)).toBe(true);
-  expect(acceptors.delete(second)).toBe(false);
-  expect(acceptors.delete(first)).toBe(false);
-  acceptors.leave();
+  acceptors.giveUp(second);
+  expect([acceptors.busy, acceptors.waiting]).toEqual([1, 1]);
+  acceptors.giveUp(first);
   expect(started).toEqual(['a', 'c']);
+  expect([acceptors.busy, acceptors.waiting]).toEqual([1, 0]);
 });
 
 it('takes back all that wait', () => {
@@ -82,4 +83,89 @@ it('goes on after one whose set-up threw', () => {
   expect(() => acceptors.leave()).toThrow('no');
   acceptors.leave();
   expect(started).toEqual(['a', 'b', 'c']);
+});
+
+describe('while a client is the one to act', () => {
+  it('its acceptor serves whoever comes, and it goes on ahead of those who have not begun', () => {
+    const { acceptors, started } = pool(1);
+    const [silent, next, last] = arrivals('silent', 'next', 'last') as [Arrival, Arrival, Arrival];
+    acceptors.enter(silent);
+    acceptors.lend(silent);
+    expect(acceptors.busy).toBe(1);
+    acceptors.enter(next);
+    acceptors.enter(last);
+    expect(started).toEqual(['silent', 'next']);
+    acceptors.reclaim(silent);
+    expect([started.length, acceptors.busy, acceptors.waiting]).toEqual([2, 1, 2]);
+    acceptors.leave();
+    expect(started).toEqual(['silent', 'next', 'silent']);
+    acceptors.leave();
+    acceptors.leave();
+    expect(started).toEqual(['silent', 'next', 'silent', 'last']);
+    expect([acceptors.busy, acceptors.waiting]).toEqual([0, 0]);
+  });
+
+  it('it keeps its acceptor as long as nobody needs it', () => {
+    const { acceptors, started } = pool(1);
+    const [silent, next] = arrivals('silent', 'next') as [Arrival, Arrival];
+    acceptors.enter(silent);
+    acceptors.lend(silent);
+    acceptors.reclaim(silent);
+    expect(started).toEqual(['silent', 'silent']);
+    acceptors.enter(next);
+    expect(started).toHaveLength(2);
+    acceptors.leave();
+    expect(started).toEqual(['silent', 'silent', 'next']);
+  });
+
+  it('its acceptor serves one that waits already', () => {
+    const { acceptors, started } = pool(1);
+    const [silent, next] = arrivals('silent', 'next') as [Arrival, Arrival];
+    acceptors.enter(silent);
+    acceptors.enter(next);
+    expect(started).toEqual(['silent']);
+    acceptors.lend(silent);
+    expect(started).toEqual(['silent', 'next']);
+    expect([acceptors.busy, acceptors.waiting]).toEqual([1, 0]);
+  });
+
+  it('any number of silent clients keep nobody from being served', () => {
+    const { acceptors, started } = pool(2, (arrival, acceptors) => {
+      if (arrival.ip === 'silent') acceptors.lend(arrival);
+      else acceptors.leave();
+    });
+    for (const arrival of arrivals(...Array<string>(50).fill('silent'), 'served')) acceptors.enter(arrival);
+    expect(started.at(-1)).toBe('served');
+    expect(acceptors.busy).toBeLessThanOrEqual(2);
+  });
+
+  it('it can be given up, with its acceptor or without', () => {
+    const { acceptors, started } = pool(1);
+    const [first, second, third] = arrivals('a', 'b', 'c') as [Arrival, Arrival, Arrival];
+    acceptors.enter(first);
+    acceptors.lend(first);
+    acceptors.enter(second);
+    acceptors.giveUp(first);
+    expect([acceptors.busy, acceptors.waiting]).toEqual([1, 0]);
+    acceptors.lend(second);
+    acceptors.giveUp(second);
+    expect(acceptors.busy).toBe(0);
+    acceptors.enter(third);
+    expect(started).toEqual(['a', 'b', 'c']);
+  });
+
+  it('a smaller pool takes lent acceptors back first', () => {
+    const { acceptors, started } = pool(3);
+    const [first, second, third] = arrivals('a', 'b', 'c') as [Arrival, Arrival, Arrival];
+    for (const arrival of [first, second, third]) acceptors.enter(arrival);
+    acceptors.lend(first);
+    acceptors.lend(second);
+    acceptors.resize(1);
+    const [fourth] = arrivals('d') as [Arrival];
+    acceptors.enter(fourth);
+    expect(started).toEqual(['a', 'b', 'c']);
+    acceptors.leave();
+    expect(started).toEqual(['a', 'b', 'c', 'd']);
+    expect(acceptors.busy).toBe(1);
+  });
 });

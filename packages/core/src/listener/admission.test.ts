@@ -21,7 +21,8 @@ interface Limits {
   readonly acceptRate?: { readonly perIp: number; readonly interval: number };
 }
 
-const arrival = (ip = '10.0.0.1') => new Arrival({} as Socket, ip, () => {});
+const arrival = (ip = '10.0.0.1') =>
+  new Arrival({} as Socket, ip, { received: () => false, ended: () => {}, closed: () => {} });
 
 /** A desk that notes whom it was told of. */
 class Desk {

@@ -74,6 +74,14 @@ export class Admission {
     return undefined;
   }
 
+  /** An admitted client's address has turned out: counts it there, or tells why it may not stay. */
+  identify(client: Admitted): RejectReason | undefined {
+    const refusal = this.refusal(client.ip);
+    // Whoever leaves is counted out again, refused or not.
+    this.#count(client.ip, 1);
+    return refusal;
+  }
+
   /** Admits a client, has it wait for room, or turns it away. Whoever comes in must go out by `leave`. */
   enter(arrival: Arrival): void {
     this.#count(arrival.ip, 1);

@@ -2,42 +2,74 @@ import type { Socket } from 'node:net';
 import type { Admitted } from '../connection/admitted.js';
 import type { Environment } from '../connection/environment.js';
 import type { SocketHolder } from '../transport/held-socket.js';
+import type { ProxyHeader } from '../transport/proxy-protocol/proxy-header.js';
+import type { ProxyHeaderReader } from '../transport/proxy-protocol/proxy-header-reader.js';
 
 /**
  * - `waiting`: in the queue for room among the connections.
  * - `admitted`: counts as a connection; waits for an acceptor.
- * - `accepting`: an acceptor has it; `@OnAccept` is deciding.
+ * - `header`: owes its PROXY header.
+ * - `identified`: has sent it.
+ * - `accepting`: `@OnAccept` is deciding.
+ * - `handshake`: is in the TLS handshake.
+ * - `secured`: has done the handshake.
  * - `done`: became a connection, or was turned away.
  */
-export type ArrivalState = 'waiting' | 'admitted' | 'accepting' | 'done';
+export type ArrivalState =
+  | 'waiting'
+  | 'admitted'
+  | 'header'
+  | 'identified'
+  | 'accepting'
+  | 'handshake'
+  | 'secured'
+  | 'done';
 
-/** A client between the kernel and its `@OnConnection`. Nothing is read from it. */
+/** Who is told what a client does that is no connection yet. */
+export interface ArrivalDesk {
+  /** Bytes have come; returns whether to go on reading. */
+  received(arrival: Arrival, chunk: Buffer): boolean;
+  ended(arrival: Arrival): void;
+  closed(arrival: Arrival): void;
+}
+
+/** A client between the kernel and its `@OnConnection`. */
 export class Arrival implements Admitted, SocketHolder {
   state: ArrivalState = 'waiting';
   /** When its present step began, as `performance.now()`. */
   since = 0;
   counted = false;
+  hasAcceptor = false;
   env: Environment | undefined;
   /** As `@OnAccept` has set it, in bytes. */
   highWaterMark: number | undefined;
+  proxy: ProxyHeader | undefined;
+  /** While the PROXY header is being read. */
+  reader: ProxyHeaderReader | undefined;
+  /** What was read behind the PROXY header, or the handshake. */
+  early: Buffer | undefined;
+  /** The client has ended its side already. */
+  ended = false;
 
   constructor(
-    readonly socket: Socket,
-    readonly ip: string,
-    private readonly closed: (arrival: Arrival) => void,
+    /** The encrypted one, once the handshake is done. */
+    public socket: Socket,
+    public ip: string,
+    private readonly desk: ArrivalDesk,
   ) {}
 
-  socketReceived(): boolean {
-    return false;
+  socketReceived(chunk: Buffer): boolean {
+    return this.desk.received(this, chunk);
   }
 
-  // While nothing is read, no end comes either.
-  socketEnded(): void {}
+  socketEnded(): void {
+    this.desk.ended(this);
+  }
 
   // The socket closes next, and that is what counts.
   socketFailed(): void {}
 
   socketClosed(): void {
-    this.closed(this);
+    this.desk.closed(this);
   }
 }

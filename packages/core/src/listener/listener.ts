@@ -1,3 +1,5 @@
+import type { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
 import type { Connection } from '../connection/connection.js';
 import type { Environment } from '../connection/environment.js';
 import type { ListenerStatistics } from '../telemetry/statistics.js';
@@ -33,7 +35,10 @@ export abstract class Listener {
   /** `host` of the descriptor; `undefined` for all interfaces. */
   abstract readonly host: string | undefined;
   abstract readonly endpoint: Endpoint;
+  /** Whether its connections are encrypted from their beginning. */
   abstract readonly secure: boolean;
+  /** The certificate that clients are shown who ask for no other name; `undefined` where it is not secure. */
+  abstract readonly cert: X509Certificate | undefined;
   /** Values that every connection's `env` falls back to. */
   abstract readonly env: Environment;
   abstract readonly status: ListenerStatus;
@@ -45,8 +50,26 @@ export abstract class Listener {
 
   abstract stats(): ListenerStatistics;
 
+  /**
+   * Reads the files of certificates and keys again. Handshakes that begin from now on use what is in them, open connections go on.
+   *
+   * Where it is not secure, but the application has TLS options for `startTls()`, those are read again. Where there is no file,
+   * nothing happens.
+   *
+   * @throws ConfigurationError if something is wrong with them; the old certificates stay in use
+   */
+  abstract reloadCertificates(): Promise<void>;
+
   /** Sets how many connections may be set up at the same time. Busy acceptors over the number finish what they do. */
   abstract resize(acceptors: number): void;
+
+  /**
+   * Serves a socket that was accepted elsewhere, by a server that tells protocols apart for one, as if it had come to this listener: the
+   * same limits and steps, the same hooks. Nothing may have been read from it, and nobody else may use it from here on.
+   *
+   * @throws StateError unless the listener is listening
+   */
+  abstract accept(socket: Socket): void;
 
   /** Stops accepting; open and waiting connections go on. Does nothing if already suspended. */
   abstract suspend(): Promise<void>;

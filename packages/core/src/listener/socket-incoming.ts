@@ -3,6 +3,7 @@ import type { SocketOptions } from '../connection/connection.js';
 import { childEnvironment, type Environment } from '../connection/environment.js';
 import { applySocketOptions } from '../connection/socket-options.js';
 import { type Endpoint, localOf, remoteOf } from '../transport/endpoint.js';
+import type { ProxyHeader } from '../transport/proxy-protocol/proxy-header.js';
 import { Incoming } from './incoming.js';
 
 /** What `@OnAccept` is shown of a socket. */
@@ -14,18 +15,22 @@ export class SocketIncoming extends Incoming {
   /** What the connection is to be given once there is one. */
   options: SocketOptions = {};
 
-  constructor(socket: Socket, parent: Environment) {
+  constructor(
+    socket: Socket,
+    parent: Environment,
+    readonly proxy: ProxyHeader | undefined,
+  ) {
     super();
     this.#socket = socket;
     this.#parent = parent;
   }
 
   get remote(): Endpoint {
-    return remoteOf(this.#socket);
+    return this.proxy?.source ?? remoteOf(this.#socket);
   }
 
   get local(): Endpoint {
-    return localOf(this.#socket);
+    return this.proxy?.destination ?? localOf(this.#socket);
   }
 
   get env(): Environment {

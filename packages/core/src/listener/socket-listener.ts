@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { bytes } from '../codec/bytes.js';
 import type { Codec } from '../codec/codec.js';
@@ -7,18 +8,20 @@ import type { CloseReason, Connection } from '../connection/connection.js';
 import type { ConnectionHost } from '../connection/connection-host.js';
 import { Deadlines } from '../connection/deadlines.js';
 import { type Environment, rootEnvironment } from '../connection/environment.js';
-import { isPromise } from '../connection/promise-like.js';
 import { SocketConnection } from '../connection/socket-connection.js';
 import type { Descriptor } from '../descriptor/descriptor.js';
-import { StateError, TimeoutError } from '../errors.js';
+import { StateError } from '../errors.js';
+import { FloodGate } from '../telemetry/flood-gate.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Counters, type ListenerStatistics, type RejectReason } from '../telemetry/statistics.js';
 import { startTimer } from '../timer.js';
 import { canReusePort } from '../transport/bind.js';
-import { type Endpoint, plainAddress, remoteOf } from '../transport/endpoint.js';
+import { type Endpoint, plainAddress } from '../transport/endpoint.js';
 import { descriptorCeiling, descriptorOf } from '../transport/file-descriptors.js';
 import { hold, resetSocket } from '../transport/held-socket.js';
-import { AcceptorPool } from './acceptor-pool.js';
+import { TrustedNetworks } from '../transport/proxy-protocol/trusted-networks.js';
+import type { TlsOptions } from '../transport/tls/tls-options.js';
+import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
 import { Admission, type AdmissionDesk } from './admission.js';
 import { Alarms } from './alarms.js';
 import { Arrival } from './arrival.js';
@@ -26,7 +29,8 @@ import { Binding } from './binding.js';
 import { CountWatch } from './count-watch.js';
 import { Listener, type ListenerStatus, type StopOptions, type WaitOptions } from './listener.js';
 import type { Owners } from './owners.js';
-import { SocketIncoming } from './socket-incoming.js';
+import { SetUp, type SetUpHost } from './set-up.js';
+import { upgradeCertificates } from './upgrade-certificates.js';
 
 type AnyConnection = SocketConnection<unknown, unknown>;
 
@@ -41,8 +45,16 @@ const BURST_GAP = 5_000;
 
 let lastId = 0;
 
+/** The certificates that a listener works with. */
+export interface ListenerTls {
+  /** For every connection, from its beginning; `undefined` where the listener is not secure. */
+  readonly secure: TlsTerminator | undefined;
+  /** For `startTls()` without options. */
+  readonly upgrade: TlsTerminator | undefined;
+}
+
 /** A listener over a server of `node:net`: takes sockets from the kernel, has them admitted and set up, and keeps the connections. */
-export class SocketListener extends Listener implements ConnectionHost, AdmissionDesk {
+export class SocketListener extends Listener implements ConnectionHost, AdmissionDesk, SetUpHost {
   readonly id = ++lastId;
   readonly env: Environment;
   readonly counters = new Counters();
@@ -56,12 +68,12 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   readonly #owners: Owners;
   readonly #server: Server;
   readonly #admission: Admission;
-  readonly #acceptors: AcceptorPool;
-  readonly #accepts: Deadlines<Arrival>;
+  readonly #setUp: SetUp;
+  /** Whom a PROXY header is believed; `undefined` where none is read. */
+  readonly #trusted: TrustedNetworks | undefined;
+  readonly gate: FloodGate;
   readonly #alarms: Alarms | undefined;
   readonly #connections = new Set<AnyConnection>();
-  /** Clients whom `@OnAccept` is deciding about. */
-  readonly #accepting = new Set<Arrival>();
   /** Sockets that came before the application was up. */
   #held: Socket[] = [];
   #status: ListenerStatus = 'starting';
@@ -82,6 +94,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     descriptor: Descriptor,
     owners: Owners,
     readonly logger: Logger,
+    private readonly tls: ListenerTls = { secure: undefined, upgrade: undefined },
   ) {
     super();
     this.#descriptor = descriptor;
@@ -99,14 +112,12 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
         : new Deadlines(timeouts.idle, heard, (connection) => connection.idleExpired());
     this.send = new Deadlines(timeouts.send, sent, (connection) => connection.sendExpired());
     this.linger = new Deadlines(LINGER, sent, (connection) => connection.lingerExpired());
-    this.#accepts = new Deadlines(
-      timeouts.handshake,
-      (arrival) => arrival.since,
-      (arrival) => this.#acceptFailed(arrival, new TimeoutError('accept', timeouts.handshake)),
-    );
+    this.gate = new FloodGate(logger, { listener: descriptor.name });
     this.#alarms = descriptor.alarms.length === 0 ? undefined : new Alarms(descriptor.alarms, descriptor.name, logger);
     this.#admission = new Admission(descriptor, this);
-    this.#acceptors = new AcceptorPool(descriptor.acceptors, (arrival) => this.#setUp(arrival));
+    this.#setUp = new SetUp(this, descriptor, owners, tls.secure);
+    this.#trusted =
+      descriptor.proxyProtocol === false ? undefined : new TrustedNetworks(descriptor.proxyProtocol.trust);
     this.#server = createServer({
       allowHalfOpen: true,
       pauseOnConnect: true,
@@ -144,14 +155,18 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   get secure(): boolean {
-    return false;
+    return this.tls.secure !== undefined;
+  }
+
+  get cert(): X509Certificate | undefined {
+    return this.tls.secure?.certificate;
   }
 
   get status(): ListenerStatus {
     return this.#status;
   }
 
-  get #isStopping(): boolean {
+  get isStopping(): boolean {
     return this.#status === 'draining' || this.#status === 'stopped';
   }
 
@@ -170,11 +185,25 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
   resize(acceptors: number): void {
     requireCount('resize(acceptors)', acceptors);
-    this.#acceptors.resize(acceptors);
+    this.#setUp.acceptors.resize(acceptors);
+  }
+
+  async reloadCertificates(): Promise<void> {
+    const tls = this.tls.secure ?? this.tls.upgrade;
+    tls?.reload(this.name, this.logger);
+  }
+
+  terminator(options: TlsOptions | undefined): TlsTerminator {
+    if (options !== undefined) return upgradeCertificates(options);
+    if (this.tls.upgrade !== undefined) return this.tls.upgrade;
+    throw new StateError(
+      'startTls() was called without options, and the application has none: give them to it, or to bootstrap(AppModule, { secure })',
+    );
   }
 
   stats(): ListenerStatistics {
     const { counters } = this;
+    const { acceptors } = this.#setUp;
     const bytesOf = { in: counters.bytesIn, out: counters.bytesOut };
     for (const connection of this.#connections) {
       bytesOf.in += connection.bytesRead;
@@ -185,7 +214,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       status: this.#status,
       address: this.address,
       port: this.port,
-      acceptors: { size: this.#acceptors.size, busy: this.#acceptors.busy, waiting: this.#acceptors.waiting },
+      acceptors: { size: acceptors.size, busy: acceptors.busy, waiting: acceptors.waiting },
       connections: {
         active: this.#open,
         waiting: this.#admission.waiting,
@@ -195,6 +224,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       },
       bytes: bytesOf,
       messages: { in: counters.messagesIn, out: counters.messagesOut },
+      tls: { ...counters.tls, failed: { ...counters.tls.failed } },
       handlerErrors: counters.handlerErrors,
     };
   }
@@ -251,11 +281,11 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
   resume(): Promise<void> {
     return this.#binding.inTurn(async () => {
-      if (this.#isStopping) throw new StateError(`${this.name} has been stopped and cannot resume`);
+      if (this.isStopping) throw new StateError(`${this.name} has been stopped and cannot resume`);
       if (this.#status !== 'suspended') return;
       await this.#binding.bind();
       // A stop that came meanwhile is next in turn, and releases it.
-      if (this.#isStopping) return;
+      if (this.isStopping) return;
       this.#status = 'listening';
       this.logger.info({ listener: this.name, address: this.#binding.description }, 'resumed');
     });
@@ -285,10 +315,12 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       this.#refuse(socket, 'shutdown');
     }
     this.#admission.clear();
-    for (const arrival of this.#acceptors.clear()) this.#giveUp(arrival, 'shutdown');
+    for (const arrival of this.#setUp.acceptors.clear()) this.refused(arrival, 'shutdown', 'reset');
+    this.#setUp.stop();
     for (const connection of this.#connections) connection.stop();
     await this.waitForConnections((open) => open === 0);
     this.#status = 'stopped';
+    this.gate.close();
     this.#tellOver();
     if (before !== 'starting') this.logger.info({ listener: this.name }, 'stopped');
   }
@@ -300,7 +332,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       { listener: this.name, connections: this.#open },
       'resetting connections that did not end in time',
     );
-    for (const arrival of this.#accepting) this.#turnAway(arrival, 'shutdown');
+    this.#setUp.cutOff();
     for (const connection of this.#connections) connection.cutOff();
     const timer = startTimer(LAST_HOOKS, () => {
       if (this.#open === 0) return;
@@ -314,6 +346,18 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     void this.#stopped?.finally(() => clearTimeout(timer));
   }
 
+  accept(socket: Socket): void {
+    if (this.#status !== 'listening') {
+      throw new StateError(`${this.name} is ${this.#status} and takes no connection`);
+    }
+    const { noDelay, keepAlive, keepAliveInitialDelay } = this.#descriptor.options;
+    socket.allowHalfOpen = true;
+    socket.pause();
+    if (noDelay) socket.setNoDelay(true);
+    if (keepAlive) socket.setKeepAlive(true, keepAliveInitialDelay);
+    this.#arrived(socket);
+  }
+
   // Arriving. Hot path for short connections.
 
   #arrived(socket: Socket): void {
@@ -323,26 +367,38 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     }
     this.counters.accepted++;
     // Asking the system for it is a good part of what a short connection costs.
-    const ip = this.#admission.asksForAddresses ? plainAddress(socket.remoteAddress ?? '') : '';
+    const isProxied = this.#trusted !== undefined;
+    const ip = this.#admission.asksForAddresses && !isProxied ? plainAddress(socket.remoteAddress ?? '') : '';
     const refusal = this.#refusal(socket, ip);
     if (refusal !== undefined) {
       this.#refuse(socket, refusal);
       return;
     }
-    const arrival = new Arrival(socket, ip, this.#arrivalClosed);
+    const arrival = new Arrival(socket, ip, this.#setUp);
     hold(socket, arrival);
     this.#admission.enter(arrival);
   }
 
   #refusal(socket: Socket, ip: string): RejectReason | undefined {
-    if (this.#isStopping) return 'shutdown';
+    if (this.isStopping) return 'shutdown';
     if (descriptorOf(socket) >= this.#ceiling) return this.#outOfDescriptors();
+    if (this.#trusted !== undefined && !this.#isTrusted(socket, this.#trusted)) return 'untrusted';
     return this.#admission.refusal(ip);
   }
 
   #refuse(socket: Socket, reason: RejectReason): void {
     this.counters.rejected[reason]++;
     resetSocket(socket);
+  }
+
+  #isTrusted({ remoteAddress }: Socket, trusted: TrustedNetworks): boolean {
+    // Who connects to a Unix socket is on this machine, and had the right to.
+    if (this.endpoint.family === 'unix' || (remoteAddress !== undefined && trusted.includes(remoteAddress)))
+      return true;
+    this.gate.info('refused a connection that did not come from a trusted network: see proxyProtocol.trust', () => ({
+      remote: remoteAddress,
+    }));
+    return false;
   }
 
   #outOfDescriptors(): RejectReason {
@@ -367,7 +423,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.#open++;
     this.#alarms?.check(this.#open);
     this.#watch.tell(this.#open);
-    this.#acceptors.enter(arrival);
+    this.#setUp.acceptors.enter(arrival);
   }
 
   turnedAway(arrival: Arrival, reason: RejectReason): void {
@@ -375,100 +431,33 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.#refuse(arrival.socket, reason);
   }
 
-  /** The socket of a client that is no connection yet has closed. */
-  readonly #arrivalClosed = (arrival: Arrival): void => {
-    if (arrival.state === 'done') return;
-    if (arrival.state === 'waiting') {
-      arrival.state = 'done';
-      this.counters.rejected.client++;
-      this.#admission.abandon(arrival);
-    } else {
-      this.#turnAway(arrival, 'client');
-    }
-  };
-
-  #setUp(arrival: Arrival): void {
-    if (this.#isStopping) {
-      arrival.state = 'accepting';
-      this.#turnAway(arrival, 'shutdown');
-      return;
-    }
-    arrival.state = 'accepting';
-    if (this.#owners.hooks.accept === undefined) this.#connect(arrival);
-    else this.#accept(arrival);
+  identified(arrival: Arrival): RejectReason | undefined {
+    return this.#admission.identify(arrival);
   }
 
-  #accept(arrival: Arrival): void {
-    const incoming = new SocketIncoming(arrival.socket, this.env);
-    const decide = (): void => this.#accepted(arrival, incoming);
-    let decision: unknown;
-    try {
-      decision = this.#owners.hooks.accept?.call(this.#owners.acceptor, incoming, this);
-    } catch (error) {
-      this.#acceptFailed(arrival, error);
-      return;
-    }
-    if (!isPromise(decision)) {
-      decide();
-      return;
-    }
-    this.#accepting.add(arrival);
-    arrival.since = performance.now();
-    this.#accepts.add(arrival);
-    decision.then(decide, (error) => this.#acceptFailed(arrival, error));
+  abandoned(arrival: Arrival): void {
+    this.counters.rejected.client++;
+    this.#admission.abandon(arrival);
   }
 
-  #accepted(arrival: Arrival, incoming: SocketIncoming): void {
-    if (arrival.state === 'done') return;
-    if (incoming.rejected) {
-      this.#turnAway(arrival, 'accept');
-    } else if (this.#isStopping) {
-      this.#turnAway(arrival, 'shutdown');
-    } else {
-      this.#forget(arrival);
-      arrival.env = incoming.environment;
-      arrival.highWaterMark = incoming.options.highWaterMark;
-      this.#connect(arrival);
-    }
-  }
-
-  #acceptFailed(arrival: Arrival, error: unknown): void {
-    const fields = { listener: this.name, remote: remoteOf(arrival.socket).address, err: error };
-    if (error instanceof TimeoutError) this.logger.warn(fields, '@OnAccept took too long');
-    else this.logger.error(fields, 'a connection could not be set up');
-    if (!(error instanceof TimeoutError)) this.counters.handlerErrors++;
-    this.#turnAway(arrival, 'accept');
-  }
-
-  #forget(arrival: Arrival): void {
-    this.#accepting.delete(arrival);
-    this.#accepts.delete(arrival);
-  }
-
-  /** Gives an admitted client up, and its place and acceptor with it. */
-  #turnAway(arrival: Arrival, reason: RejectReason): void {
-    if (arrival.state === 'done') return;
-    const hadAcceptor = !this.#acceptors.delete(arrival);
-    this.#forget(arrival);
-    this.#giveUp(arrival, reason);
-    if (hadAcceptor) this.#acceptors.leave();
-  }
-
-  #giveUp(arrival: Arrival, reason: RejectReason): void {
-    this.turnedAway(arrival, reason);
+  refused(arrival: Arrival, reason: RejectReason, closing: 'reset' | 'closes'): void {
+    arrival.state = 'done';
+    if (closing === 'reset') this.#refuse(arrival.socket, reason);
+    else this.counters.rejected[reason]++;
     this.#gone(arrival);
   }
 
-  #connect(arrival: Arrival): void {
+  connect(arrival: Arrival): void {
     let connection: AnyConnection;
     try {
       connection = new SocketConnection(this, arrival.socket, arrival, arrival.env);
     } catch (error) {
       // The codec's: it makes a decoder for each connection.
-      this.#acceptFailed(arrival, error);
+      this.#setUp.connectFailed(arrival, error);
       return;
     }
     arrival.state = 'done';
+    if (arrival.early !== undefined) connection.receiveEarly(arrival.early);
     if (arrival.highWaterMark !== undefined) connection.setOptions({ highWaterMark: arrival.highWaterMark });
     let owner: object;
     try {
@@ -480,12 +469,13 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     }
     this.#connections.add(connection);
     connection.start(owner, this.#owners.hooks);
+    if (arrival.ended) connection.socketEnded();
   }
 
   // What a connection tells.
 
   connectionStarted(): void {
-    this.#acceptors.leave();
+    this.#setUp.acceptors.leave();
   }
 
   connectionExempt(connection: AnyConnection): void {

@@ -1,4 +1,5 @@
 import type { CloseKind } from '../connection/connection.js';
+import type { TlsFailure } from '../errors.js';
 import type { ListenerStatus } from '../listener/listener.js';
 
 /**
@@ -8,7 +9,10 @@ import type { ListenerStatus } from '../listener/listener.js';
  * - `maxConnectionsPerIp`, `acceptRate`: over that limit.
  * - `fileDescriptors`: the process is about to run out of file descriptors.
  * - `wait`: it waited longer than `timeouts.wait`.
+ * - `untrusted`: it did not come from a network that `proxyProtocol.trust` names.
+ * - `proxyHeader`: its PROXY header was missing, invalid, or not there within `timeouts.proxyHeader`.
  * - `accept`: `@OnAccept` rejected it, threw, or took longer than `timeouts.handshake`.
+ * - `handshake`: the TLS handshake failed, or took longer than `timeouts.handshake`; `tls.failed` tells why.
  * - `client`: the client was gone before it could be served.
  * - `shutdown`: the listener stopped first.
  */
@@ -18,9 +22,24 @@ export type RejectReason =
   | 'acceptRate'
   | 'fileDescriptors'
   | 'wait'
+  | 'untrusted'
+  | 'proxyHeader'
   | 'accept'
+  | 'handshake'
   | 'client'
   | 'shutdown';
+
+/** Why a handshake failed; `timeout`: it took longer than `timeouts.handshake`. */
+export type HandshakeFailure = TlsFailure | 'timeout';
+
+/** TLS handshakes, those of `startTls()` included. */
+export interface TlsStatistics {
+  /** Handshakes that succeeded. */
+  readonly handshakes: number;
+  /** How many of them resumed an earlier session. */
+  readonly resumed: number;
+  readonly failed: Readonly<Record<HandshakeFailure, number>>;
+}
 
 /** A listener's figures at one moment; counts are since it started. */
 export interface ListenerStatistics {
@@ -47,6 +66,7 @@ export interface ListenerStatistics {
   };
   readonly bytes: { readonly in: number; readonly out: number };
   readonly messages: { readonly in: number; readonly out: number };
+  readonly tls: TlsStatistics;
   /** Errors thrown by hooks. */
   readonly handlerErrors: number;
 }
@@ -72,9 +92,33 @@ export class Counters {
     acceptRate: 0,
     fileDescriptors: 0,
     wait: 0,
+    untrusted: 0,
+    proxyHeader: 0,
     accept: 0,
+    handshake: 0,
     client: 0,
     shutdown: 0,
   };
   readonly closed: Record<CloseKind, number> = { client: 0, server: 0, reset: 0, timeout: 0, error: 0, shutdown: 0 };
+  readonly tls = {
+    handshakes: 0,
+    resumed: 0,
+    failed: {
+      timeout: 0,
+      client: 0,
+      version: 0,
+      cipher: 0,
+      alpn: 0,
+      certificate: 0,
+      refused: 0,
+      notTls: 0,
+      plaintext: 0,
+      other: 0,
+    } satisfies Record<HandshakeFailure, number> as Record<HandshakeFailure, number>,
+  };
+
+  handshakeDone(resumed: boolean): void {
+    this.tls.handshakes++;
+    if (resumed) this.tls.resumed++;
+  }
 }

@@ -47,6 +47,14 @@ export function hold(socket: Socket, holder: SocketHolder): void {
   socket.on('close', onClose);
 }
 
+/** Holds sockets that carry an encrypted one, which tells all there is to tell. */
+export const nobody: SocketHolder = {
+  socketReceived: () => false,
+  socketEnded: () => {},
+  socketFailed: () => {},
+  socketClosed: () => {},
+};
+
 /** Passes a held socket on. */
 export function passOn(socket: Socket, holder: SocketHolder): void {
   (socket as HeldSocket)[holderKey] = holder;
@@ -57,9 +65,10 @@ export function readOn(socket: Socket): void {
   socket._read(0);
 }
 
-/** What `net.Socket.resetAndDestroy` works with. */
+/** What `net.Socket.resetAndDestroy` works with; `_parent` is the socket under an encrypted one. */
 interface ResettableSocket {
   readonly _handle?: { readonly reset?: unknown } | null;
+  readonly _parent?: ResettableSocket;
   resetAndClosing?: boolean;
 }
 
@@ -70,7 +79,7 @@ interface ResettableSocket {
  */
 export function resetSocket(socket: Socket): void {
   if (socket.destroyed) return;
-  const resettable = socket as ResettableSocket;
+  const resettable = (socket as ResettableSocket)._parent ?? (socket as ResettableSocket);
   if (!socket.writableEnded && typeof resettable._handle?.reset === 'function') resettable.resetAndClosing = true;
   socket.destroy();
 }

@@ -1,0 +1,290 @@
+import type { TLSSocket } from 'node:tls';
+import { asError } from '../connection/as-error.js';
+import { Deadlines } from '../connection/deadlines.js';
+import type { Environment } from '../connection/environment.js';
+import { isPromise } from '../connection/promise-like.js';
+import type { Descriptor } from '../descriptor/descriptor.js';
+import { TimeoutError, type TlsError } from '../errors.js';
+import type { FloodGate } from '../telemetry/flood-gate.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { Counters, RejectReason } from '../telemetry/statistics.js';
+import { plainAddress, remoteOf } from '../transport/endpoint.js';
+import { hold, nobody, passOn, readOn } from '../transport/held-socket.js';
+import { ProxyHeaderReader } from '../transport/proxy-protocol/proxy-header-reader.js';
+import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
+import { AcceptorPool } from './acceptor-pool.js';
+import type { Arrival, ArrivalDesk, ArrivalState } from './arrival.js';
+import type { Listener } from './listener.js';
+import type { Owners } from './owners.js';
+import { SocketIncoming } from './socket-incoming.js';
+
+/** What the set-up of connections needs of their listener. */
+export interface SetUpHost {
+  readonly listener: Listener;
+  readonly env: Environment;
+  readonly logger: Logger;
+  readonly gate: FloodGate;
+  readonly counters: Counters;
+  readonly isStopping: boolean;
+  /** Counts a client by its address, now that it is known; why it may not stay, if so. */
+  identified(arrival: Arrival): RejectReason | undefined;
+  /** All is set up. */
+  connect(arrival: Arrival): void;
+  /** A client in the queue of admission has gone by itself. */
+  abandoned(arrival: Arrival): void;
+  /** An admitted client is refused: `'reset'`, or closed by itself. Counts it, and frees its place among the connections. */
+  refused(arrival: Arrival, reason: RejectReason, closing: 'reset' | 'closes'): void;
+}
+
+/** What the acceptors do: the PROXY header, `@OnAccept` and the TLS handshake of each client, each within its time limit. */
+export class SetUp implements ArrivalDesk {
+  readonly acceptors: AcceptorPool;
+  readonly #host: SetUpHost;
+  readonly #owners: Owners;
+  readonly #proxyProtocol: Descriptor['proxyProtocol'];
+  /** Where the listener is secure. */
+  readonly #tls: TlsTerminator | undefined;
+  readonly #headers: Deadlines<Arrival>;
+  /** For `@OnAccept`, and then anew for the handshake. */
+  readonly #steps: Deadlines<Arrival>;
+  /** Clients in a step that may take long. */
+  readonly #slow = new Set<Arrival>();
+
+  constructor(host: SetUpHost, descriptor: Descriptor, owners: Owners, tls: TlsTerminator | undefined) {
+    this.#host = host;
+    this.#owners = owners;
+    this.#proxyProtocol = descriptor.proxyProtocol;
+    this.#tls = tls;
+    const since = (arrival: Arrival): number => arrival.since;
+    const { proxyHeader, handshake } = descriptor.timeouts;
+    this.#headers = new Deadlines(proxyHeader, since, (arrival) =>
+      this.#headerFailed(arrival, new TimeoutError('proxyHeader', proxyHeader)),
+    );
+    this.#steps = new Deadlines(handshake, since, (arrival) => this.#stepExpired(arrival, handshake));
+    this.acceptors = new AcceptorPool(descriptor.acceptors, (arrival) => this.#step(arrival));
+  }
+
+  /** The listener stops: refuses those who keep it waiting. */
+  stop(): void {
+    for (const arrival of this.#slow) if (arrival.state !== 'accepting') this.turnAway(arrival, 'shutdown');
+  }
+
+  /** Refuses all who are in a step that may take long: the time to stop in is over. */
+  cutOff(): void {
+    for (const arrival of this.#slow) this.turnAway(arrival, 'shutdown');
+  }
+
+  /** Gives an admitted client up, and its acceptor with it. */
+  turnAway(arrival: Arrival, reason: RejectReason, closing: 'reset' | 'closes' = 'reset'): void {
+    if (arrival.state === 'done') return;
+    arrival.state = 'done';
+    this.#endStep(arrival);
+    this.#host.refused(arrival, reason, closing);
+    this.acceptors.giveUp(arrival);
+  }
+
+  // What clients do meanwhile.
+
+  received(arrival: Arrival, chunk: Buffer): boolean {
+    if (arrival.state === 'header') return this.#readHeader(arrival, chunk);
+    // What follows the handshake at once has been decrypted already, and waits for the connection.
+    arrival.early = arrival.early === undefined ? chunk : Buffer.concat([arrival.early, chunk]);
+    return false;
+  }
+
+  ended(arrival: Arrival): void {
+    arrival.ended = true;
+    if (arrival.state === 'header') this.turnAway(arrival, 'client');
+  }
+
+  closed(arrival: Arrival): void {
+    if (arrival.state === 'waiting') {
+      arrival.state = 'done';
+      this.#host.abandoned(arrival);
+    } else {
+      this.turnAway(arrival, 'client');
+    }
+  }
+
+  // One step after the other. Hot path for short connections.
+
+  #step(arrival: Arrival): void {
+    if (this.#host.isStopping) {
+      this.turnAway(arrival, 'shutdown');
+    } else if (arrival.state === 'admitted') {
+      if (this.#proxyProtocol === false) this.#decide(arrival);
+      else this.#awaitHeader(arrival, this.#proxyProtocol.versions);
+    } else if (arrival.state === 'identified') {
+      this.#decide(arrival);
+    } else {
+      this.#host.connect(arrival);
+    }
+  }
+
+  #decide(arrival: Arrival): void {
+    arrival.state = 'accepting';
+    if (this.#owners.hooks.accept === undefined) this.#encrypt(arrival);
+    else this.#accept(arrival);
+  }
+
+  #encrypt(arrival: Arrival): void {
+    if (this.#tls === undefined) this.#host.connect(arrival);
+    else this.#handshake(arrival, this.#tls);
+  }
+
+  #beginStep(arrival: Arrival, limits: Deadlines<Arrival>): void {
+    this.#slow.add(arrival);
+    arrival.since = performance.now();
+    limits.add(arrival);
+  }
+
+  #endStep(arrival: Arrival): void {
+    if (!this.#slow.delete(arrival)) return;
+    this.#headers.delete(arrival);
+    this.#steps.delete(arrival);
+  }
+
+  #stepExpired(arrival: Arrival, limit: number): void {
+    if (arrival.state === 'accepting') {
+      this.#acceptFailed(arrival, new TimeoutError('accept', limit));
+    } else {
+      this.#host.counters.tls.failed.timeout++;
+      this.#handshakeEnded(arrival, new TimeoutError('handshake', limit), 'reset');
+    }
+  }
+
+  // The PROXY header.
+
+  #awaitHeader(arrival: Arrival, versions: readonly (1 | 2)[]): void {
+    arrival.state = 'header';
+    arrival.reader = new ProxyHeaderReader(versions);
+    this.#beginStep(arrival, this.#headers);
+    readOn(arrival.socket);
+    // It may have come, or gone, at once.
+    if (arrival.state === 'header') this.acceptors.lend(arrival);
+  }
+
+  #readHeader(arrival: Arrival, chunk: Buffer): boolean {
+    let read: ReturnType<ProxyHeaderReader['read']> | undefined;
+    try {
+      read = arrival.reader?.read(chunk);
+    } catch (error) {
+      this.#headerFailed(arrival, asError(error));
+      return false;
+    }
+    if (read === undefined || read === 'more') return true;
+    this.#endStep(arrival);
+    arrival.reader = undefined;
+    arrival.proxy = read.header;
+    arrival.state = 'identified';
+    if (read.rest.length > 0) arrival.early = read.rest;
+    // A balancer that speaks for itself, or does not know for whom, is no client of whom there could be too many.
+    if (read.header.source?.family !== 'unix') arrival.ip = plainAddress(read.header.source?.address ?? '');
+    const refusal = this.#host.identified(arrival);
+    if (refusal === undefined) this.acceptors.reclaim(arrival);
+    else this.turnAway(arrival, refusal);
+    // A connection has asked for more by now, which only takes effect if this chunk does not stop the reading.
+    return (arrival.state as ArrivalState) === 'done';
+  }
+
+  #headerFailed(arrival: Arrival, error: Error): void {
+    this.#host.gate.info('refused a connection without a valid PROXY header', () => ({
+      remote: remoteOf(arrival.socket).address,
+      error: error.message,
+    }));
+    this.turnAway(arrival, 'proxyHeader');
+  }
+
+  // `@OnAccept`.
+
+  #accept(arrival: Arrival): void {
+    const incoming = new SocketIncoming(arrival.socket, this.#host.env, arrival.proxy);
+    const decide = (): void => this.#accepted(arrival, incoming);
+    let decision: unknown;
+    try {
+      decision = this.#owners.hooks.accept?.call(this.#owners.acceptor, incoming, this.#host.listener);
+    } catch (error) {
+      this.#acceptFailed(arrival, error);
+      return;
+    }
+    if (!isPromise(decision)) {
+      decide();
+      return;
+    }
+    this.#beginStep(arrival, this.#steps);
+    decision.then(decide, (error) => this.#acceptFailed(arrival, error));
+  }
+
+  #accepted(arrival: Arrival, incoming: SocketIncoming): void {
+    if (arrival.state === 'done') return;
+    this.#endStep(arrival);
+    if (incoming.rejected) {
+      this.turnAway(arrival, 'accept');
+    } else if (this.#host.isStopping) {
+      this.turnAway(arrival, 'shutdown');
+    } else {
+      arrival.env = incoming.environment;
+      arrival.highWaterMark = incoming.options.highWaterMark;
+      this.#encrypt(arrival);
+    }
+  }
+
+  #acceptFailed(arrival: Arrival, error: unknown): void {
+    if (arrival.state === 'done') return;
+    const fields = { listener: this.#host.listener.name, remote: remoteOf(arrival.socket).address, err: error };
+    if (error instanceof TimeoutError) this.#host.logger.warn(fields, '@OnAccept took too long');
+    else this.#host.logger.error(fields, 'a connection could not be set up');
+    if (!(error instanceof TimeoutError)) this.#host.counters.handlerErrors++;
+    this.turnAway(arrival, 'accept');
+  }
+
+  /** What else can go wrong before there is a connection: the codec, which makes a decoder for each. */
+  connectFailed(arrival: Arrival, error: unknown): void {
+    this.#acceptFailed(arrival, error);
+  }
+
+  // The TLS handshake.
+
+  #handshake(arrival: Arrival, tls: TlsTerminator): void {
+    arrival.state = 'handshake';
+    this.#beginStep(arrival, this.#steps);
+    const early = arrival.early;
+    arrival.early = undefined;
+    tls.begin(
+      arrival.socket,
+      {
+        handshakeDone: (socket) => this.#secured(arrival, socket),
+        handshakeFailed: (error) => {
+          if (arrival.state === 'done') return;
+          this.#host.counters.tls.failed[error.failure]++;
+          this.#handshakeEnded(arrival, error, 'closes');
+        },
+      },
+      early,
+    );
+    if (arrival.state === 'handshake') this.acceptors.lend(arrival);
+  }
+
+  #secured(arrival: Arrival, socket: TLSSocket): void {
+    if (arrival.state === 'done') {
+      socket.destroy();
+      return;
+    }
+    this.#endStep(arrival);
+    this.#host.counters.handshakeDone(socket.isSessionReused());
+    arrival.state = 'secured';
+    // The carrier has nothing to tell any more that the encrypted socket does not tell as well.
+    passOn(arrival.socket, nobody);
+    hold(socket, arrival);
+    arrival.socket = socket;
+    this.acceptors.reclaim(arrival);
+  }
+
+  #handshakeEnded(arrival: Arrival, error: TlsError | TimeoutError, closing: 'reset' | 'closes'): void {
+    this.#host.gate.info('TLS handshake failed', () => ({
+      remote: arrival.proxy?.source?.address ?? remoteOf(arrival.socket).address,
+      error: error.message,
+    }));
+    this.turnAway(arrival, 'handshake', closing);
+  }
+}
