@@ -4,6 +4,7 @@ import {
   ConfigurationError,
   type Connection,
   inject,
+  lines,
   Module,
   OnConnection,
   OnData,
@@ -12,6 +13,7 @@ import {
   Reagent,
 } from '@reagent/core';
 import { describe, expect, it } from 'vitest';
+import { certificates } from './certificates/certificates.js';
 import { TestClient } from './client/test-client.js';
 import { createTestApp } from './create-test-app.js';
 
@@ -148,6 +150,59 @@ describe('an app under test', () => {
 
     await using app = await createTestApp(Dynamic.with(Time)).start();
     expect(await timeOf(app)).toBe('1');
+  });
+});
+
+describe('connect', () => {
+  it('speaks TLS where the listener does, and as the test wants', async () => {
+    const { ca, server } = await certificates();
+
+    @Reagent({ port: 0, secure: { ...server, alpn: ['smtp'] } })
+    class Secret {
+      @OnConnection()
+      tell(conn: Connection) {
+        conn.send(conn.alpnProtocol ?? 'no protocol');
+      }
+    }
+
+    await using app = await createTestApp(Secret).start();
+    const client = await app.connect(Secret);
+    await client.receive('no protocol');
+    expect(client.tlsVersion).toBe('TLSv1.3');
+    const other = await app.connect(Secret, { secure: { ca: ca.cert, alpn: ['smtp'] } });
+    await other.receive('smtp');
+    expect(other.authorized).toBe(true);
+    const plain = await app.connect(Secret, { secure: false });
+    expect(plain.secure).toBe(false);
+  });
+
+  it('gives and takes messages of a codec', async () => {
+    @Reagent({ port: 0, codec: lines() })
+    class Greeter {
+      @OnData()
+      greet(conn: Connection<string>, name: string) {
+        conn.send(`hello ${name}`);
+      }
+    }
+
+    await using app = await createTestApp(Greeter).start();
+    const client = await app.connect(Greeter, { codec: lines() });
+    await client.send('world');
+    expect(await client.recv()).toBe('hello world');
+  });
+
+  it('sends a PROXY header', async () => {
+    @Reagent({ port: 0, proxyProtocol: true })
+    class Behind {
+      @OnConnection()
+      tell(conn: Connection) {
+        conn.send(`${conn.remote.address}:${conn.remote.port}`);
+      }
+    }
+
+    await using app = await createTestApp(Behind).start();
+    const client = await app.connect(Behind, { proxy: { source: { address: '203.0.113.7', port: 4711 } } });
+    await client.receive('203.0.113.7:4711');
   });
 });
 

@@ -9,14 +9,18 @@ export {
   certificates,
 } from './certificates/certificates.js';
 export type { CertificateUsage } from './certificates/x509.js';
+export type { ClientTransport } from './client/client-transport.js';
 export {
   type ClosedHow,
   TestClient,
   type TestClientOptions,
   type TestClientTarget,
+  type TestClientTls,
   type TimeLimit,
+  type WithCodec,
 } from './client/test-client.js';
 export { TestClientError } from './client/test-client-error.js';
+export type { Transcript, TranscriptEntry } from './client/transcript.js';
 export {
   createTestApp,
   type Fake,

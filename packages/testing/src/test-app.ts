@@ -1,13 +1,13 @@
 import type { Application, Constructor, Listener, StopOptions, Token } from '@reagent/core';
 import { type CapturedLogger, type LogEntry, troublesOf } from './captured-logger.js';
-import { TestClient, type TestClientOptions } from './client/test-client.js';
+import { TestClient, type TestClientOptions, type WithCodec } from './client/test-client.js';
 import type { Placement } from './placement.js';
 
 /** How long `stop` waits for connections to end by themselves: a test that leaves some open is not to wait long. */
 const STOP_TIMEOUT_MS = 1_000;
 
 /** A client's options that `TestApp` leaves to the test. */
-export type ConnectOptions = Omit<TestClientOptions, 'serverErrors'>;
+export type ConnectOptions<In = Buffer, Out = string | Uint8Array> = Omit<TestClientOptions<In, Out>, 'serverErrors'>;
 
 /** A running application under test. */
 export class TestApp {
@@ -15,7 +15,7 @@ export class TestApp {
   readonly #logger: CapturedLogger;
   readonly #placement: Placement;
   readonly #clientOptions: ConnectOptions;
-  readonly #clients: TestClient[] = [];
+  readonly #clients: { destroy(): void }[] = [];
 
   /** Made by `createTestApp(...).start()`. */
   constructor(application: Application, logger: CapturedLogger, placement: Placement, clientOptions: ConnectOptions) {
@@ -40,15 +40,21 @@ export class TestApp {
   }
 
   /**
-   * Connects to a listener over a real socket. The client is closed when the app stops.
+   * Connects to a listener over a real socket, with TLS where the listener is secure. The client is closed when the app stops.
    *
    * @throws TestClientError when it cannot connect.
    */
+  connect(nameOrClass: string | Constructor, options?: ConnectOptions): Promise<TestClient>;
+  connect<In, Out>(
+    nameOrClass: string | Constructor,
+    options: Omit<WithCodec<In, Out>, 'serverErrors'>,
+  ): Promise<TestClient<In, Out>>;
   async connect(nameOrClass: string | Constructor, options: ConnectOptions = {}): Promise<TestClient> {
-    const { address, port, endpoint } = this.listener(nameOrClass);
+    const { address, port, endpoint, secure } = this.listener(nameOrClass);
     const target = endpoint.family === 'unix' ? { path: address } : { host: address, port };
     const client = await TestClient.connect(target, {
       ...this.#clientOptions,
+      secure,
       ...options,
       serverErrors: () => troublesOf(this.logs),
     });

@@ -17,14 +17,29 @@ export class Arrivals {
     this.#length = length;
   }
 
+  /** How many bytes have arrived, taken or not. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** How many bytes were taken, whoever took them. */
+  get taken(): number {
+    return this.#taken;
+  }
+
   /** All so far, taken or not. A view: later bytes do not change it. */
   get all(): Buffer {
-    return this.#bytes.subarray(0, this.#length);
+    return this.from(0);
   }
 
   /** What has arrived and was not taken yet. A view, as `all`. */
   get pending(): Buffer {
-    return this.#bytes.subarray(this.#taken, this.#length);
+    return this.from(this.#taken);
+  }
+
+  /** All from this byte on, counted from the first that arrived. A view, as `all`. */
+  from(position: number): Buffer {
+    return this.#bytes.subarray(position, this.#length);
   }
 
   take(length: number): void {

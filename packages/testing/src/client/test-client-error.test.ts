@@ -7,6 +7,7 @@ const failure = {
   pending: Buffer.alloc(0),
   receivedBytes: 0,
   connection: 'open; to 127.0.0.1:8080',
+  transcript: [],
   serverErrors: [],
 };
 

@@ -13,6 +13,8 @@ export interface TestClientFailure {
   /** The byte of `pending` that was not as expected. */
   readonly mismatchAt?: number;
   readonly connection: string;
+  /** The last lines of what went over the connection. */
+  readonly transcript: readonly string[];
   readonly serverErrors: readonly string[];
   readonly cause?: unknown;
 }
@@ -42,6 +44,9 @@ function message(failure: TestClientFailure): string {
     lines.push(...excerpt(pending, mismatchAt).map((line) => `    ${line}`));
   }
   lines.push(`  connection: ${failure.connection}`);
+  if (failure.transcript.length > 0) {
+    lines.push('  transcript:', ...failure.transcript.map((line) => `    ${line}`));
+  }
   if (failure.serverErrors.length > 0) {
     lines.push('  the server logged:', ...failure.serverErrors.map((line) => `    ${line.replaceAll('\n', '\n    ')}`));
   }

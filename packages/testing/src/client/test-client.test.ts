@@ -3,8 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { duplexPair } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { TLSSocket } from 'node:tls';
+import { lines, proxyHeader } from '@reagent/core';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { certificates } from '../certificates/certificates.js';
 import { TestClient, type TestClientOptions } from './test-client.js';
 import { TestClientError } from './test-client-error.js';
 
@@ -327,4 +331,123 @@ it('await using closes the client', async () => {
   peer.resume();
   await once(peer, 'end');
   peer.destroy();
+});
+
+describe('the transcript', () => {
+  it('has both directions in order, and the ends', async () => {
+    const { client, peer } = await pair();
+    await client.send('one');
+    peer.write('two');
+    await client.receive('two');
+    await client.end();
+    peer.end();
+    await client.closed();
+    const entries = client.transcript.entries.map(({ direction, kind, bytes }) => `${direction} ${kind} ${bytes}`);
+    expect(entries).toEqual(['sent bytes one', 'received bytes two', 'sent end ', 'received end ']);
+    expect(String(client.transcript)).toContain('sent     3 bytes "one"');
+  });
+
+  it('has resets, with who made them', async () => {
+    const { client, peer } = await pair();
+    const other = await pair();
+    peer.resume();
+    client.reset();
+    await client.closed();
+    expect(client.transcript.entries).toMatchObject([{ direction: 'sent', kind: 'reset' }]);
+    other.peer.resetAndDestroy();
+    await other.client.closed();
+    expect(other.client.transcript.entries).toMatchObject([{ direction: 'received', kind: 'reset' }]);
+  });
+
+  it('keeps what was sent, also when the buffer is filled again', async () => {
+    const { client } = await pair();
+    const buffer = Buffer.from('one');
+    const sent = client.send(buffer);
+    buffer.fill('x');
+    await sent;
+    expect(String(client.transcript.entries[0]?.bytes)).toBe('one');
+  });
+
+  it('is shown where a call fails, its end at least', async () => {
+    const { client, peer } = await pair();
+    for (let count = 0; count < 10; count++) await client.send(`message ${count}`);
+    peer.write('no');
+    const { message } = await failureOf(client.receive('yes'));
+    expect(message).toMatch(/transcript:\n {4}… 3 earlier\n/);
+    expect(message).toMatch(/ms sent {5}9 bytes "message 9"\n.*ms received 2 bytes "no"$/);
+  });
+});
+
+describe('a PROXY header', () => {
+  const source = { address: '203.0.113.7', port: 4711 };
+
+  async function firstBytesOf(proxy: TestClientOptions['proxy'], length: number): Promise<Buffer> {
+    const { client, peer } = await pair({ ...(proxy !== undefined && { proxy }) });
+    await client.send('hello');
+    const chunks: Buffer[] = [];
+    while (Buffer.concat(chunks).length < length) chunks.push(((await once(peer, 'data')) as [Buffer])[0]);
+    return Buffer.concat(chunks);
+  }
+
+  it('goes first, and leads to where the client has connected', async () => {
+    const first = await firstBytesOf({ version: 1, source }, 20);
+    expect(String(first)).toMatch(/^PROXY TCP4 203\.0\.113\.7 127\.0\.0\.1 4711 \d+\r\n/);
+  });
+
+  it('is what proxyHeader of the core writes', async () => {
+    const options = { source, destination: { address: '198.51.100.1', port: 25 }, authority: 'a.test' };
+    const header = proxyHeader(options);
+    const first = await firstBytesOf(options, header.length + 5);
+    expect(first).toEqual(Buffer.concat([header, Buffer.from('hello')]));
+  });
+
+  it('may be any bytes', async () => {
+    expect(String(await firstBytesOf('PROXY NONSENSE\r\n', 21))).toBe('PROXY NONSENSE\r\nhello');
+  });
+});
+
+describe('faked timers', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('do not move the time that a test allows for', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
+    const { client, peer } = await pair();
+    const line = client.line();
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    peer.write('one\n');
+    expect(await line).toBe('one');
+    expect(client.transcript.entries[0]?.at).toBeLessThan(3_600_000);
+  });
+
+  it('do not stop it either', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { client } = await pair();
+    expect((await failureOf(client.line({ timeout: 5 }))).message).toContain('not within 5 ms');
+  });
+});
+
+describe('over something else than a socket', () => {
+  it('a client is the same, encrypted as well', async () => {
+    const authority = await certificates();
+    const [near, far] = duplexPair();
+    const resets: string[] = [];
+    const transport = { stream: near, connecting: false, name: 'memory', host: 'localhost', localPort: undefined };
+    const peer = new TLSSocket(far, { isServer: true, ...authority.server });
+    peer.on('data', (chunk) => peer.write(chunk));
+    const client = await TestClient.over(
+      { ...transport, remote: undefined, reset: () => resets.push('reset') },
+      { codec: lines(), secure: { ca: authority.ca.cert } },
+    );
+    expect(client.authorized).toBe(true);
+    await client.send('hello');
+    expect(await client.recv()).toBe('hello');
+    expect((await failureOf(client.recv({ timeout: 5 }))).message).toContain('; to memory');
+    client.reset();
+    expect(resets).toEqual(['reset']);
+    client.destroy();
+    expect(await client.closed()).toBe('client');
+    peer.destroy();
+  });
 });
