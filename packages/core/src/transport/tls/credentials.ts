@@ -2,6 +2,7 @@
 
 import { constants, createHash, type X509Certificate } from 'node:crypto';
 import { createSecureContext, DEFAULT_MIN_VERSION, type SecureContext, type SecureContextOptions } from 'node:tls';
+import { fieldPath } from '../../descriptor/field-path.js';
 import { hostWarning, nameOf } from './certificate-checks.js';
 import type { FileStates } from './certificate-files.js';
 import { unknownCiphers } from './ciphers.js';
@@ -56,7 +57,7 @@ export function loadCredentials(
   const common = commonOptions(options, where, reader, report);
   const identity = reader.read(options, where, common);
   const named = Object.entries(options.sni ?? {}).flatMap(([host, source]) => {
-    const path = `${where}.sni['${host}']`;
+    const path = fieldPath(where, 'sni', host);
     const { certificate, context } = reader.read(source, path, common) ?? {};
     if (certificate === undefined || context === undefined) return [];
     const warning = hostWarning(certificate, host);
@@ -111,7 +112,9 @@ function authorities(
       ? ca.flatMap((source, index) => [...(reader.certificates(source, `${where}.ca.${index}`)?.texts ?? [])])
       : [...(reader.certificates(ca, `${where}.ca`)?.texts ?? [])];
   }
-  if (requestCert === true && rejectUnauthorized !== false) {
+  // Nobody is checked: the public authorities would take some milliseconds to load, and do nothing.
+  if (requestCert !== true) return [];
+  if (rejectUnauthorized !== false) {
     report.warn(
       `${where}.ca`,
       'is missing, so clients with a certificate of any public authority are accepted; give your own',
@@ -136,7 +139,7 @@ function sessionIdContext({ requestCert, rejectUnauthorized }: TlsOptions, ca: r
 
 function checkCiphers(ciphers: string, path: string, report: TlsReport): boolean {
   try {
-    createSecureContext({ ciphers });
+    createSecureContext({ ciphers, ca: [] });
   } catch (error) {
     const cure = 'tls.getCiphers() lists them; here their names are written in capitals';
     report.problem(path, `OpenSSL cannot use '${ciphers}' (${opensslReason(error)}); ${cure}`);

@@ -8,7 +8,7 @@ export interface PemBlock {
   readonly text: string;
 }
 
-const block = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*(?:-(?!----)[^-]*)*-----END \1-----/g;
+const block = /-----BEGIN ([A-Z0-9 ]+)-----[\t ]*\r?\n[^-]*(?:-(?!----)[^-]*)*-----END \1-----/g;
 
 /** What tells PEM text from the path of a file. */
 export function isPem(text: string): boolean {
@@ -39,9 +39,10 @@ export function whyNotFound(bytes: Buffer, wanted: 'certificate' | 'private key'
   const labels = pemBlocks(text).map(({ label }) => label);
   if (bytes.length === 0) return 'it is empty';
   if (isPem(text) && labels.length === 0) {
+    if (!text.includes('-----END ')) return 'it is cut off: a line with -----END is missing';
     return text.includes('\\n')
       ? "its lines end with '\\n' written as two characters; turn them into line breaks: text.replaceAll('\\\\n', '\\n')"
-      : 'it is cut off: a line with -----END is missing';
+      : 'its line breaks are missing; quote it where it comes from';
   }
   if (labels.includes('CERTIFICATE REQUEST') || labels.includes('NEW CERTIFICATE REQUEST'))
     return 'it holds a request for a certificate; give the certificate that the authority has made of it';

@@ -7,7 +7,7 @@ import type { TlsReport } from './tls-report.js';
 /** What a source holds. */
 export interface Material {
   readonly bytes: Buffer;
-  /** What it is called in a message: the path of its file, `'the PEM text'` or `'the bytes'`. */
+  /** What it is called in a message: the path of its file, `'the PEM text'` or `'the buffer'`. */
   readonly name: string;
 }
 
@@ -29,7 +29,7 @@ export class Sources {
 
   /** What is in a source; `undefined` if it cannot be read, which is reported for `field`. */
   read(field: string, source: PemSource): Material | undefined {
-    if (typeof source !== 'string') return { bytes: asBuffer(source), name: 'the bytes' };
+    if (typeof source !== 'string') return { bytes: asBuffer(source), name: 'the buffer' };
     if (isPem(source)) return { bytes: Buffer.from(source), name: 'the PEM text' };
     if (!isPath(source)) {
       // Whatever it is, it may be secret.

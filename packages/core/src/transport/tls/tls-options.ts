@@ -51,7 +51,7 @@ export interface ServerNameOptions extends TlsIdentity {}
 export interface TlsOptions extends TlsIdentity {
   /**
    * Certificates of authorities: those that may vouch for clients, with `requestCert`; they also complete the chain of `cert`.
-   * Default: the public authorities that Node.js knows.
+   * Default: with `requestCert` the public authorities that Node.js knows, else none.
    */
   readonly ca?: PemSource | readonly PemSource[] | undefined;
   /** Asks each client for a certificate. Default: `false`. */
