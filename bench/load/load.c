@@ -1,11 +1,13 @@
 /*
  * Load for a server on 127.0.0.1, with as few instructions a message as can be, so that the server is what runs at its limit.
  *
- *   load PORT stream|visit CONNECTIONS ACTIVE DEPTH TOUCH REQUEST RESPONSE
+ *   load PORT stream|visit plain|tls|resumed CONNECTIONS ACTIVE DEPTH TOUCH REQUEST RESPONSE
  *
  * stream: opens CONNECTIONS and keeps ACTIVE of them busy, each in turn with a wave of DEPTH requests that leave in one write; the
  * wave is over when DEPTH responses have come. With TOUCH 1, each connection exchanges one wave before the load is ready.
  * visit: ACTIVE at a time connect, exchange one wave, send their FIN, wait for the server's, and start again.
+ * tls: over TLS 1.3, each connection with a full handshake; resumed: all but the first resume a session. Visits over TLS
+ * end with a close_notify from either side before the FIN. Compiled with -DWITH_TLS tls.c -lcrypto.
  * REQUEST and RESPONSE are hexadecimal. Every byte received is compared with what is expected.
  *
  * Prints "ready", then for each line "SECONDS" on the standard input one line of JSON. Ends with its input.
@@ -26,22 +28,28 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef WITH_TLS
+#include "tls.h"
+#endif
 
 enum { EVENTS = 256, CONNECTING_AT_A_TIME = 256, STALL_SECONDS = 20, READ_SIZE = 262144 };
 
 /* Latencies are counted in classes of 1/32 of a power of two of nanoseconds. */
 enum { CLASS_BITS = 5, CLASSES = 64 << CLASS_BITS };
 
-typedef enum { CLOSED, CONNECTING, IDLE, WAITING, ENDING } State;
+typedef enum { CLOSED, CONNECTING, SHAKING_HANDS, IDLE, WAITING, ENDING, CLOSING } State;
 
 typedef struct {
   int fd;
   State state;
   size_t received; /* of the present wave */
   uint64_t started;
+#ifdef WITH_TLS
+  Tls *tls; /* kept from one visit in this place to the next */
+#endif
 } Connection;
 
-static int port, connections, active, depth, touch, visiting;
+static int port, connections, active, depth, touch, visiting, is_tls;
 static unsigned char *wave, *expected;
 static size_t wave_length, expected_length;
 static unsigned char input[READ_SIZE];
@@ -128,12 +136,55 @@ static void start_connecting(Connection *connection) {
   watch(connection, EPOLL_CTL_ADD, EPOLLOUT);
 }
 
+#ifdef WITH_TLS
+
+static void prepare_tls(const char *how) {
+  is_tls = strcmp(how, "plain") != 0;
+  if (is_tls) tls_prepare(strcmp(how, "resumed") == 0);
+}
+
+static void begin_tls(Connection *connection) { connection->tls = tls_begin(connection->tls, connection->fd); }
+static int hands_shaken(Connection *connection) { return tls_shake_hands(connection->tls); }
+static int has_pending(Connection *connection) { return is_tls && connection->state != CONNECTING && tls_has_pending(connection->tls); }
+
+static void say_goodbye(Connection *connection) {
+  if (is_tls) tls_say_goodbye(connection->tls);
+}
+
+/* After the server's close_notify comes its FIN. */
+static ssize_t read_from(Connection *connection) {
+  if (!is_tls || connection->state == CLOSING) return read(connection->fd, input, sizeof input);
+  ssize_t count = tls_read(connection->tls, input, sizeof input);
+  if (count != 0 || connection->state != ENDING) return count;
+  connection->state = CLOSING;
+  return read(connection->fd, input, sizeof input);
+}
+
+static ssize_t write_to(Connection *connection, const void *bytes, size_t length) {
+  return is_tls ? tls_write(connection->tls, bytes, length) : write(connection->fd, bytes, length);
+}
+
+#else
+
+static void prepare_tls(const char *how) {
+  if (strcmp(how, "plain") != 0) fail("compiled without TLS");
+}
+
+static void begin_tls(Connection *connection) { (void)connection; }
+static int hands_shaken(Connection *connection) { (void)connection; return 1; }
+static int has_pending(Connection *connection) { (void)connection; return 0; }
+static void say_goodbye(Connection *connection) { (void)connection; }
+static ssize_t read_from(Connection *connection) { return read(connection->fd, input, sizeof input); }
+static ssize_t write_to(Connection *connection, const void *bytes, size_t length) { return write(connection->fd, bytes, length); }
+
+#endif
+
 static void send_wave(Connection *connection) {
   size_t sent = 0;
   connection->state = WAITING;
   connection->received = 0;
   while (sent < wave_length) {
-    ssize_t count = write(connection->fd, wave + sent, wave_length - sent);
+    ssize_t count = write_to(connection, wave + sent, wave_length - sent);
     if (count >= 0) {
       sent += (size_t)count;
     } else if (errno == EAGAIN) {
@@ -166,6 +217,7 @@ static void give_turn(void) {
 static void wave_answered(Connection *connection) {
   if (visiting) {
     connection->state = ENDING;
+    say_goodbye(connection);
     if (shutdown(connection->fd, SHUT_WR) != 0) fail("shutdown");
     return;
   }
@@ -189,6 +241,15 @@ static void visit_over(Connection *connection) {
   }
 }
 
+static void ready(Connection *connection) {
+  if (visiting) send_wave(connection);
+  else wait_for_turn(connection);
+}
+
+static void shake_hands(Connection *connection) {
+  if (hands_shaken(connection)) ready(connection);
+}
+
 static void connected(Connection *connection) {
   int error = 0;
   socklen_t size = sizeof error;
@@ -196,19 +257,24 @@ static void connected(Connection *connection) {
   errno = error;
   if (error != 0) fail("connect");
   watch(connection, EPOLL_CTL_MOD, EPOLLIN);
-  if (visiting) send_wave(connection);
-  else wait_for_turn(connection);
+  if (!is_tls) {
+    ready(connection);
+  } else {
+    connection->state = SHAKING_HANDS;
+    begin_tls(connection);
+  }
 }
 
-static void readable(Connection *connection) {
-  ssize_t count = read(connection->fd, input, sizeof input);
-  if (count < 0 && errno == EAGAIN) return;
+/* Whether there was anything to read. */
+static int readable(Connection *connection) {
+  ssize_t count = read_from(connection);
+  if (count < 0 && errno == EAGAIN) return 0;
   if (count < 0) fail("read");
   errno = 0;
   if (count == 0) {
-    if (connection->state != ENDING) fail("the server has closed a connection");
+    if (connection->state != ENDING && connection->state != CLOSING) fail("the server has closed a connection");
     visit_over(connection);
-    return;
+    return 1;
   }
   if (connection->state != WAITING || connection->received + (size_t)count > expected_length) fail("more came than was asked for");
   if (memcmp(input, expected + connection->received, (size_t)count) != 0) {
@@ -217,6 +283,7 @@ static void readable(Connection *connection) {
   }
   connection->received += (size_t)count;
   if (connection->received == expected_length) wave_answered(connection);
+  return 1;
 }
 
 static void handle_events(void) {
@@ -230,8 +297,12 @@ static void handle_events(void) {
   }
   for (int i = 0; i < count; i++) {
     Connection *connection = events[i].data.ptr;
-    if (connection->state == CONNECTING) connected(connection);
-    else readable(connection);
+    switch (connection->state) {
+      case CONNECTING: connected(connection); break;
+      case SHAKING_HANDS: shake_hands(connection); break;
+      default:
+        while (readable(connection) && has_pending(connection)) continue;
+    }
   }
 }
 
@@ -272,19 +343,20 @@ static void run(double seconds) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 9) {
-    fprintf(stderr, "usage: load PORT stream|visit CONNECTIONS ACTIVE DEPTH TOUCH REQUEST RESPONSE\n");
+  if (count != 10) {
+    fprintf(stderr, "usage: load PORT stream|visit plain|tls|resumed CONNECTIONS ACTIVE DEPTH TOUCH REQUEST RESPONSE\n");
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
   port = atoi(arguments[1]);
   visiting = strcmp(arguments[2], "visit") == 0;
-  connections = atoi(arguments[3]);
-  active = atoi(arguments[4]);
-  depth = atoi(arguments[5]);
-  touch = atoi(arguments[6]);
-  wave = repeated_bytes(arguments[7], depth, &wave_length);
-  expected = repeated_bytes(arguments[8], depth, &expected_length);
+  prepare_tls(arguments[3]);
+  connections = atoi(arguments[4]);
+  active = atoi(arguments[5]);
+  depth = atoi(arguments[6]);
+  touch = atoi(arguments[7]);
+  wave = repeated_bytes(arguments[8], depth, &wave_length);
+  expected = repeated_bytes(arguments[9], depth, &expected_length);
   all = calloc((size_t)connections, sizeof *all);
   turns = calloc((size_t)connections, sizeof *turns);
   struct rlimit descriptors;

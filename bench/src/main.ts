@@ -2,6 +2,8 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { certificates } from '@reagent/testing';
+import { keepCertificate } from './certificate.js';
 import { chart } from './chart.js';
 import { idleMemory } from './idle-memory.js';
 import { lookAtMachine } from './machine.js';
@@ -29,6 +31,7 @@ async function run(options: Options): Promise<void> {
   const chosen = choose(options.only);
   const machine = lookAtMachine();
   process.stdout.write(`${[machine.description, ...machine.remarks].join('\n')}\n\n`);
+  keepCertificate((await certificates()).selfSigned);
   const outcomes: Record<string, Outcome> = {};
   for (const measurement of chosen) {
     const outcome = await measurement.measure(machine, options);

@@ -1,13 +1,14 @@
 // The load where load.c cannot be compiled: the same arguments, the same lines, more CPU a message.
 
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { createInterface } from 'node:readline';
+import { connect as connectTls } from 'node:tls';
 import { quantile } from './statistics.js';
 
 const CONNECTING_AT_A_TIME = 100;
 
-const [port, mode, connections, active, depth, touch, request = '', response = ''] = process.argv.slice(2);
+const [port, mode, security, connections, active, depth, touch, request = '', response = ''] = process.argv.slice(2);
 const isVisiting = mode === 'visit';
 const wave = Buffer.from(request.repeat(Number(depth)), 'hex');
 const expected = (response.length / 2) * Number(depth);
@@ -25,14 +26,35 @@ class Client {
   #socket: Socket | undefined;
   #received = 0;
   #started = 0;
+  #session: Buffer | undefined;
 
   async open(): Promise<void> {
     this.#started = performance.now();
-    const socket = connect({ port: Number(port), host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+    const options = { port: Number(port), host: '127.0.0.1', noDelay: true, allowHalfOpen: true };
+    const socket = security === 'plain' ? connect(options) : this.#openTls(options);
     this.#socket = socket;
     socket.on('data', (data) => this.#receive(data.length));
     socket.on('end', () => this.#ended());
-    await once(socket, 'connect');
+    await once(socket, security === 'plain' ? 'connect' : 'secureConnect');
+  }
+
+  #openTls(options: TcpNetConnectOpts): Socket {
+    const session = this.#session;
+    const socket = connectTls({
+      ...options,
+      minVersion: 'TLSv1.3',
+      rejectUnauthorized: false,
+      ...(session === undefined ? {} : { session }),
+    });
+    if (security === 'resumed') {
+      socket.once('session', (made) => {
+        this.#session ??= made;
+      });
+      socket.once('secureConnect', () => {
+        if (session !== undefined && !socket.isSessionReused()) throw new Error('the server did not resume a session');
+      });
+    }
+    return socket;
   }
 
   send(): void {

@@ -69,10 +69,14 @@ export class LoadProcess {
 
   /** Resolves when all connections are open. */
   static async start(machine: Machine, port: number, load: Load): Promise<LoadProcess> {
-    const { mode, connections, active, depth, touch, request, response } = load;
+    const { mode, security, connections, active, depth, touch, request, response } = load;
     const counts = [connections, active, depth, touch ? 1 : 0].map(String);
     const texts = [request, response].map((text) => Buffer.from(text).toString('hex'));
-    const [command, args] = pinned([...machine.load, String(port), mode, ...counts, ...texts], machine.cores?.load);
+    const program = security === 'plain' ? machine.load : machine.tlsLoad;
+    const [command, args] = pinned(
+      [...program, String(port), mode, security, ...counts, ...texts],
+      machine.cores?.load,
+    );
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const process = new LoadProcess(
       child,

@@ -68,17 +68,18 @@ function figures(samples: readonly Sample[], ratio: readonly number[]): Figures 
 }
 
 async function takeSamples(scenario: Scenario, machine: Machine, options: Options): Promise<Samples> {
+  const seconds = options.seconds * (scenario.stretch ?? 1);
   const contenders = scenario.contenders.filter(({ runtime }) => runtime !== 'bun' || machine.hasBun);
   const samples = new Map(contenders.map(({ name }) => [name, [] as Sample[]]));
   for (let generation = 0; generation < options.generations; generation++) {
     const arenas: Arena[] = [];
     try {
       for (const contender of contenders) arenas.push(await Arena.open(contender, machine));
-      for (const arena of arenas) await arena.warmUp(options.seconds);
+      for (const arena of arenas) await arena.warmUp(seconds);
       for (let round = 0; round < options.rounds; round++) {
         // There and back, so that whatever changes slowly weighs on all alike.
         for (const arena of round % 2 === 0 ? arenas : arenas.toReversed()) {
-          samples.get(arena.name)?.push(await arena.sample(options.seconds));
+          samples.get(arena.name)?.push(await arena.sample(seconds));
         }
       }
     } finally {

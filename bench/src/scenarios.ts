@@ -3,6 +3,8 @@
 /** What the load does; see load.c. */
 export interface Load {
   readonly mode: 'stream' | 'visit';
+  /** `tls`: version 1.3, each connection with a full handshake; `resumed`: all but the first resume a session. */
+  readonly security: 'plain' | 'tls' | 'resumed';
   readonly connections: number;
   /** Connections that have requests in flight at the same time. */
   readonly active: number;
@@ -38,12 +40,15 @@ export interface Scenario {
   readonly unit: string;
   /** The contender that all others are shown as a multiple of. */
   readonly reference: string;
+  /** How many times the usual length its slices have, where what is counted takes long. Default: 1. */
+  readonly stretch?: number;
   readonly contenders: readonly Contender[];
   readonly budgets: readonly Budget[];
 }
 
 export const echo: Load = {
   mode: 'stream',
+  security: 'plain',
   connections: 50,
   active: 50,
   depth: 1,
@@ -53,6 +58,10 @@ export const echo: Load = {
 };
 
 export const visits: Load = { ...echo, mode: 'visit' };
+
+export const encryptedEcho: Load = { ...echo, security: 'tls' };
+
+export const handshakes: Load = { ...visits, security: 'tls' };
 
 const line = 'GET session:48151623 user:4711\n';
 const lines: Load = { ...echo, depth: 32, request: line, response: line };
@@ -85,6 +94,22 @@ function crowd(connections: number): Load {
 }
 
 const crowds = [10, 1_000, 10_000];
+
+/** What is measured of connections that open with a handshake, full or not. */
+function handshaking(name: string, title: string, load: Load): Scenario {
+  return {
+    name,
+    title: `${title}: 64 bytes, 50 connections at a time`,
+    unit: 'connections',
+    reference: 'node:tls',
+    stretch: 2,
+    contenders: [
+      { name: 'node:tls', peer: 'bare-tls-echo', load },
+      { name: 'reagent @OnData', peer: 'reagent-tls-push', load },
+    ],
+    budgets: [{ contender: 'reagent @OnData', against: 'node:tls', atLeast: 0.95 }],
+  };
+}
 
 export const scenarios: readonly Scenario[] = [
   {
@@ -165,4 +190,22 @@ export const scenarios: readonly Scenario[] = [
       atLeast: 0.97,
     })),
   },
+  {
+    name: 'tls',
+    title: 'Echo over TLS 1.3: 64 bytes, 50 connections, 1 request in flight on each',
+    unit: 'messages',
+    reference: 'node:tls',
+    contenders: [
+      { name: 'node:tls', peer: 'bare-tls-echo', load: encryptedEcho },
+      { name: 'reagent @OnData', peer: 'reagent-tls-push', load: encryptedEcho },
+      { name: 'reagent for await', peer: 'reagent-tls-pull', load: encryptedEcho },
+      { name: 'node:tls for await', peer: 'bare-tls-iterated', load: encryptedEcho },
+    ],
+    budgets: [
+      { contender: 'reagent @OnData', against: 'node:tls', atLeast: 0.95 },
+      { contender: 'reagent for await', against: 'node:tls', atLeast: 0.95 },
+    ],
+  },
+  handshaking('handshakes', 'Connect, full TLS 1.3 handshake, echo, close', handshakes),
+  handshaking('resumed', 'Connect, resume a TLS 1.3 session, echo, close', { ...handshakes, security: 'resumed' }),
 ];
