@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { ByteSink } from '../codec/codec.js';
+import { endSocket } from '../transport/held-socket.js';
 import { joinPieces, type Piece, PieceQueue } from './pieces.js';
 
 /** Bytes given to the socket at a time. A client that takes less than this within `timeouts.send` counts as taking nothing. */
@@ -153,7 +154,7 @@ export class Outbound implements ByteSink {
       this.#startSource(this.#sources[0] as Queued);
     } else if (this.#state === 'ending') {
       this.#state = 'finished';
-      this.#socket.end();
+      endSocket(this.#socket);
       this.#owner.outboundEnded();
     }
   }
@@ -217,7 +218,7 @@ export class Outbound implements ByteSink {
   /** The kernel has taken what is in flight: at once, before `_write` returns, as long as it has room. */
   readonly #written = (error?: Error | null): void => {
     if (error) {
-      this.drop();
+      // The connection drops what is queued when it is told of the close, and knows the reason then.
       this.#socket.destroy(error);
       return;
     }

@@ -453,14 +453,12 @@ export class SocketConnection<In, Out>
   }
 
   upgradeFailed(error: Error): void {
-    if (!this.#isEnding) {
-      const { failed } = this.host.counters.tls;
-      failed[error instanceof TlsError ? error.failure : 'timeout']++;
-      this.#fail(error);
-    }
-    // A TLS socket that has failed closes by itself, behind what it has to tell the client. Otherwise this makes sure that nothing that
-    // was sent for TLS leaves without it.
+    // Before anything else, so that nothing that was sent for TLS leaves without it. Only a TLS socket that has failed has something
+    // left to tell the client; it closes by itself.
     if (!(error instanceof TlsError) || error.failure === 'plaintext') resetSocket(this.socket);
+    if (this.#isEnding) return;
+    this.host.counters.tls.failed[error instanceof TlsError ? error.failure : 'timeout']++;
+    this.#fail(error);
   }
 
   // What the link to the stream tells.

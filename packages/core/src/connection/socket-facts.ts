@@ -11,6 +11,9 @@ import { childEnvironment, type Environment } from './environment.js';
 
 let lastId = 0;
 
+/** Counts no bytes: those of a handshake. */
+const NOTHING = { bytesRead: 0, bytesWritten: 0 } as const;
+
 /** What is known of a connection over a socket: who it is, whose it is, and how it ended. What happens to it is not decided here. */
 export abstract class SocketFacts<In, Out> extends Connection<In, Out> implements Admitted {
   readonly id = ++lastId;
@@ -34,6 +37,8 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
   /** Bytes that came and went before the connection was encrypted. */
   #plainRead = 0;
   #plainWritten = 0;
+  /** What counts the bytes after those. */
+  #counted: Pick<Socket, 'bytesRead' | 'bytesWritten'>;
 
   constructor(
     host: ConnectionHost,
@@ -44,6 +49,7 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
     super();
     this.host = host;
     this.socket = socket;
+    this.#counted = socket;
     this.ip = ip;
     this.counted = counted;
     this.proxy = proxy;
@@ -110,11 +116,11 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
   }
 
   get bytesRead(): number {
-    return this.#plainRead + this.socket.bytesRead;
+    return this.#plainRead + this.#counted.bytesRead;
   }
 
   get bytesWritten(): number {
-    return this.#plainWritten + this.socket.bytesWritten;
+    return this.#plainWritten + this.#counted.bytesWritten;
   }
 
   get signal(): AbortSignal {
@@ -133,11 +139,17 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
     if (this.proxy === undefined) void this.socket.remoteAddress;
   }
 
-  /** From now on it is another socket that carries the connection. */
-  protected changeSocket(socket: Socket): void {
-    this.#plainRead = this.bytesRead;
+  /** A handshake begins: its bytes are not the connection's. `early` of those that were read belong to it. */
+  handshakeBegins(early: number): void {
+    this.#plainRead = this.bytesRead - early;
     this.#plainWritten = this.bytesWritten;
+    this.#counted = NOTHING;
+  }
+
+  /** From now on an encrypted socket carries the connection. */
+  protected changeSocket(socket: Socket): void {
     this.socket = socket;
+    this.#counted = socket;
   }
 
   /** Starts the idle time anew. Hot path, and free where there is no idle limit. */

@@ -11,6 +11,8 @@ const HANDSHAKE_RECORD = 0x16;
 
 /** What an upgrade to TLS needs of its connection. */
 export interface UpgradingConnection {
+  /** What was sent before is with the kernel. `early` bytes of what was received belong to the handshake. */
+  handshakeBegins(early: number): void;
   /** All is encrypted from here on. */
   upgraded(socket: TLSSocket): void;
   /** It is not to be: the connection fails. */
@@ -76,7 +78,9 @@ export class TlsUpgrade implements OutboundSource, SocketHolder, HandshakeOwner 
     // If it has failed already, what was sent after it waits until it is dropped.
     if (this.#state === 'flushing') {
       this.#state = 'handshake';
-      this.#terminator.begin(this.#socket, this, Buffer.concat(this.#received));
+      const early = Buffer.concat(this.#received);
+      this.#connection.handshakeBegins(early.length);
+      this.#terminator.begin(this.#socket, this, early);
       this.#received = [];
     }
     await over;

@@ -65,7 +65,10 @@ export class TlsTerminator {
           }),
       handshakeTimeout: NEVER,
     });
-    this.#server.on('secureConnection', (socket) => takeOwner(socket)?.handshakeDone(socket));
+    this.#server.on('secureConnection', (socket) => {
+      socket.allowHalfOpen = true;
+      takeOwner(socket)?.handshakeDone(socket);
+    });
     this.#server.on('tlsClientError', (error, socket) => {
       takeOwner(socket)?.handshakeFailed(handshakeError(error, socket));
     });
@@ -103,7 +106,10 @@ export class TlsTerminator {
   begin(socket: Socket, owner: HandshakeOwner, early?: Buffer): void {
     (socket as CarrierSocket)[ownerKey] = owner;
     if (early !== undefined && early.length > 0) socket.unshift(early);
+    // Until the handshake is done, the end of one side is the end of all; the encrypted socket takes this over when it is made.
+    socket.allowHalfOpen = false;
     this.#server.emit('connection', socket);
+    socket.allowHalfOpen = true;
   }
 
   /**
