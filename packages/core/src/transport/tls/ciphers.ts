@@ -6,7 +6,7 @@ import { createSecureContext } from 'node:tls';
  */
 export function unknownCiphers(ciphers: string): string[] {
   // What is removed (! and -) or put last (+) need not exist; @ sets the level of security or the order.
-  const wanted = ciphers.split(/[:;, ]+/).flatMap((part) => (/^(?:$|[!+@-])/.test(part) ? [] : part.split('@', 1)));
+  const wanted = ciphers.split(/[:;, ]+/).filter((part) => /^[^!+@-]/.test(part));
   return [...new Set(wanted)].filter((cipher) => !isKnown(cipher));
 }
 

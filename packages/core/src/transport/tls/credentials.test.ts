@@ -225,6 +225,8 @@ describe('the defaults are safe', () => {
     const { handshake } = await serve({ ...ca.server, ciphers: `${first}:${second}` });
     const { client } = await handshake({ maxVersion: 'TLSv1.2', ciphers: `${second}:${first}` });
     expect(client.getCipher().name).toBe(first);
+    // It is what tls.createServer would do by itself, but not tls.createSecureContext.
+    expect(loaded(ca.server).context.honorCipherOrder).toBe(true);
   });
 });
 
@@ -277,7 +279,7 @@ describe('sessions', () => {
   it('are not resumed where clients are checked in another way', async () => {
     const open = { ...ca.server, ticketKeys };
     const checked = { ...open, ca: [ca.ca.cert, ca.other.ca.cert], requestCert: true };
-    expect(await resumes(open, checked, ca.client)).toBe(false);
+    expect(await resumes({ ...checked, requestCert: false }, checked, ca.client)).toBe(false);
     expect(await resumes({ ...checked, rejectUnauthorized: false }, checked, ca.client)).toBe(false);
     expect(await resumes(checked, { ...checked, ca: [ca.ca.cert] }, ca.client)).toBe(false);
   });
@@ -636,12 +638,15 @@ describe('what works but deserves a look is a warning', () => {
   it('a certificate for other hosts than it is shown for', async () => {
     const wildcard = await ca.for(['*.a.test', 'b.test']);
     expect(warnings({ sni: { '*.a.test': wildcard, 'x.a.test': wildcard, 'b.test.': wildcard } })).toEqual([]);
-    expect(warnings({ sni: { 'a.test': wildcard, '*.b.test': wildcard } })).toEqual([
+    expect(
+      warnings({ sni: { 'a.test': wildcard, '*.b.test': wildcard, '*.c.test': await ca.for('x.c.test') } }),
+    ).toEqual([
       [
         "secure.sni['a.test']",
         'the certificate for CN=*.a.test is not for a.test but for DNS:*.a.test, DNS:b.test; clients will refuse it',
       ],
       ["secure.sni['*.b.test']", expect.stringContaining('is not for *.b.test but for ')],
+      ["secure.sni['*.c.test']", expect.stringContaining('is not for *.c.test but for DNS:x.c.test')],
     ]);
   });
 
