@@ -230,6 +230,7 @@ export class InvalidMessageError extends ReagentError {
  * - `client`: the client closed or reset the connection during the handshake.
  * - `version`: it speaks no TLS version that is allowed.
  * - `cipher`: no cipher, curve or signature algorithm in common.
+ * - `serverName`: it asks for a host name for which there is no certificate, and there is none for all others.
  * - `alpn`: none of the protocols it offers is in `alpn`.
  * - `certificate`: it has shown no certificate where one is required, or one that `ca` does not vouch for.
  * - `refused`: it ended the handshake with an alert; it does not trust our certificate, most likely.
@@ -241,6 +242,7 @@ export type TlsFailure =
   | 'client'
   | 'version'
   | 'cipher'
+  | 'serverName'
   | 'alpn'
   | 'certificate'
   | 'refused'
@@ -252,6 +254,7 @@ const tlsSentences: Readonly<Record<TlsFailure, string>> = {
   client: 'the client closed the connection during the TLS handshake',
   version: 'the client speaks no TLS version that minVersion and maxVersion allow',
   cipher: 'the client and this server have no cipher, curve or signature algorithm in common',
+  serverName: 'the client asks for a host name for which there is no certificate',
   alpn: 'the client offers none of the protocols in alpn',
   certificate: 'the client has shown no certificate that is accepted',
   refused: 'the client has refused the TLS handshake, most likely because it does not trust the certificate',

@@ -6,7 +6,7 @@ import type { Codec } from '../codec/codec.js';
 import { type Hooks, hooksOf } from '../decorators/hooks.js';
 import type { Constructor } from '../decorators/metadata.js';
 import { ConnectionClosedError, StateError, TimeoutError, TlsError } from '../errors.js';
-import { hold, nobody, passOn, readOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
+import { endReading, hold, nobody, passOn, readOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
 import type { Admitted } from './admitted.js';
 import { asError } from './as-error.js';
@@ -83,6 +83,8 @@ export class SocketConnection<In, Out>
   /** Whether the socket is being read. */
   #reading = false;
   #inputDropped = false;
+  /** The socket knows of the client's end. */
+  #endPassed = false;
   /** For the stream, once somebody has taken it. */
   #link: StreamLink | undefined;
   /** From the call of `startTls` on. */
@@ -372,6 +374,8 @@ export class SocketConnection<In, Out>
   }
 
   socketEnded(): void {
+    // Of a stream that is not told at once, it may come again.
+    if (this.#inbound.ended) return;
     this.#inbound.ended = true;
     this.#pump();
   }
@@ -899,10 +903,22 @@ export class SocketConnection<In, Out>
   #dropInput(): void {
     this.#inputDropped = true;
     this.#inbound.clear();
+    if (this.#inbound.ended) this.#passEnd();
+  }
+
+  /** Lets the socket know of the client's end, and close once ours has come, as soon as nothing is left to be taken. */
+  #passEnd(): void {
+    if (this.#endPassed || this.#inbound.length > 0) return;
+    this.#endPassed = true;
+    endReading(this.socket);
   }
 
   /** Has the socket read again if there is room. When there is none, the next chunk that comes stops it. */
   #updateReading(): void {
+    if (this.#inbound.ended) {
+      this.#passEnd();
+      return;
+    }
     if (this.#reading || this.isClosed || !this.#shouldRead()) return;
     this.#reading = true;
     readOn(this.socket);

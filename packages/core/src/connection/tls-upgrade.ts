@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { TimeoutError, TlsError } from '../errors.js';
 import { startTimer } from '../timer.js';
-import type { SocketHolder } from '../transport/held-socket.js';
+import { nextTurn, type SocketHolder } from '../transport/held-socket.js';
 import type { HandshakeOwner, TlsTerminator } from '../transport/tls/tls-terminator.js';
 import type { OutboundSource } from './outbound.js';
 
@@ -123,8 +123,11 @@ export class TlsUpgrade implements OutboundSource, SocketHolder, HandshakeOwner 
   }
 
   socketClosed(): void {
-    this.#fail(new TlsError('client'));
-    this.#connection.socketClosed();
+    // Why it has closed, TLS tells next, if it knows.
+    nextTurn(() => {
+      this.#fail(new TlsError('client'));
+      this.#connection.socketClosed();
+    });
   }
 
   #fail(error: Error): void {

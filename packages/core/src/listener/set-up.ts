@@ -4,12 +4,12 @@ import { Deadlines } from '../connection/deadlines.js';
 import type { Environment } from '../connection/environment.js';
 import { isPromise } from '../connection/promise-like.js';
 import type { Descriptor } from '../descriptor/descriptor.js';
-import { TimeoutError, type TlsError } from '../errors.js';
+import { TimeoutError, TlsError } from '../errors.js';
 import type { FloodGate } from '../telemetry/flood-gate.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Counters, RejectReason } from '../telemetry/statistics.js';
 import { plainAddress, remoteOf } from '../transport/endpoint.js';
-import { hold, nobody, passOn, readOn } from '../transport/held-socket.js';
+import { hold, nextTurn, nobody, passOn, readOn } from '../transport/held-socket.js';
 import { ProxyHeaderReader } from '../transport/proxy-protocol/proxy-header-reader.js';
 import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
 import { AcceptorPool } from './acceptor-pool.js';
@@ -101,6 +101,9 @@ export class SetUp implements ArrivalDesk {
     if (arrival.state === 'waiting') {
       arrival.state = 'done';
       this.#host.abandoned(arrival);
+    } else if (arrival.state === 'handshake') {
+      // Why it has closed, TLS tells next, if it knows.
+      nextTurn(() => this.#handshakeFailed(arrival, new TlsError('client')));
     } else {
       this.turnAway(arrival, 'client');
     }
@@ -254,11 +257,7 @@ export class SetUp implements ArrivalDesk {
       arrival.socket,
       {
         handshakeDone: (socket) => this.#secured(arrival, socket),
-        handshakeFailed: (error) => {
-          if (arrival.state === 'done') return;
-          this.#host.counters.tls.failed[error.failure]++;
-          this.#handshakeEnded(arrival, error, 'closes');
-        },
+        handshakeFailed: (error) => this.#handshakeFailed(arrival, error),
       },
       early,
     );
@@ -278,6 +277,12 @@ export class SetUp implements ArrivalDesk {
     hold(socket, arrival);
     arrival.socket = socket;
     this.acceptors.reclaim(arrival);
+  }
+
+  #handshakeFailed(arrival: Arrival, error: TlsError): void {
+    if (arrival.state !== 'handshake') return;
+    this.#host.counters.tls.failed[error.failure]++;
+    this.#handshakeEnded(arrival, error, 'closes');
   }
 
   #handshakeEnded(arrival: Arrival, error: TlsError | TimeoutError, closing: 'reset' | 'closes'): void {

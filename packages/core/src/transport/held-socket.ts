@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 export interface SocketHolder {
   /** Bytes have come. Returns whether to go on reading; if not, `readOn` starts it again. */
   socketReceived(chunk: Buffer): boolean;
+  /** The client has ended its side: nothing more will come. `endReading` is to follow. */
   socketEnded(): void;
   socketFailed(error: Error): void;
   socketClosed(): void;
@@ -26,8 +27,6 @@ interface HeldSocket extends Socket {
 function push(this: Socket, chunk: Buffer | null): boolean {
   const holder = (this as HeldSocket)[holderKey];
   if (chunk !== null) return holder.socketReceived(chunk);
-  // For the stream, which closes itself once both sides have ended.
-  Socket.prototype.push.call(this, null);
   holder.socketEnded();
   return false;
 }
@@ -66,8 +65,18 @@ export function readOn(socket: Socket): void {
   socket._read(0);
 }
 
+/**
+ * What came before the client's end has been taken. The stream is told only now, since it closes itself once both sides have ended, and
+ * what nobody has taken by then is lost.
+ */
+export function endReading(socket: Socket): void {
+  if (socket.destroyed) return;
+  Socket.prototype.push.call(socket, null);
+  socket.read(0);
+}
+
 /** Taken once, so that fake timers of a test do not stop the sockets. */
-const nextTurn = setImmediate;
+export const nextTurn = setImmediate;
 
 /** Sends our FIN. Nothing may be on its way to the kernel. */
 export function endSocket(socket: Socket): void {
@@ -82,11 +91,22 @@ export function endSocket(socket: Socket): void {
   });
 }
 
-/** What `net.Socket.resetAndDestroy` works with; `_parent` is the socket under an encrypted one. */
+/** What `net.Socket.resetAndDestroy` works with. */
 interface ResettableSocket {
   readonly _handle?: { readonly reset?: unknown } | null;
-  readonly _parent?: ResettableSocket;
   resetAndClosing?: boolean;
+}
+
+/** What an encrypted socket knows of the one under it: `_parent` if that is a socket of the system's, and else where it is. */
+interface EncryptedSocket {
+  readonly _parent?: Socket;
+  readonly _handle?: { readonly _parentWrap?: { readonly stream?: Socket } } | null;
+}
+
+/** The socket under an encrypted one; `undefined` if it has closed and cannot be told any more. */
+export function carrierOf(socket: TLSSocket): Socket | undefined {
+  const { _parent, _handle } = socket as EncryptedSocket;
+  return _parent ?? _handle?._parentWrap?.stream;
 }
 
 /**
@@ -96,7 +116,8 @@ interface ResettableSocket {
  */
 export function resetSocket(socket: Socket): void {
   if (socket.destroyed) return;
-  const resettable = (socket as ResettableSocket)._parent ?? (socket as ResettableSocket);
+  const isEncrypted = (socket as TLSSocket).encrypted === true;
+  const resettable = ((isEncrypted && carrierOf(socket as TLSSocket)) || socket) as ResettableSocket;
   if (!socket.writableEnded && typeof resettable._handle?.reset === 'function') resettable.resetAndClosing = true;
   socket.destroy();
 }

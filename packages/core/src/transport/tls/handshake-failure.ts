@@ -16,12 +16,28 @@ const signs: readonly (readonly [sign: RegExp, failure: TlsFailure])[] = [
   [/^ECONN|^EPIPE$|^ETIMEDOUT$|UNEXPECTED_EOF/, 'client'],
 ];
 
-/** The error of a handshake that failed: what OpenSSL or the system said is its `cause`. */
-export function handshakeError(cause: Error & { readonly code?: string }, socket: TLSSocket): TlsError {
+/** The host name that a client has asked for; empty if none. */
+export function nameAskedFor(socket: TLSSocket): string {
+  return (socket as { readonly servername?: string | false | null }).servername || '';
+}
+
+/**
+ * The error of a handshake that failed: what OpenSSL or the system said is its `cause`.
+ *
+ * @param hasCertificate whether there was a certificate to show for the name asked for
+ */
+export function handshakeError(
+  cause: Error & { readonly code?: string },
+  socket: TLSSocket,
+  hasCertificate: boolean,
+): TlsError {
   // Set where the client's certificate was refused; node:tls then tells of a socket that hung up.
   const refusal = socket.authorizationError as Error | string | null;
   if (refusal !== null && refusal !== undefined) return new TlsError('certificate', { cause, detail: String(refusal) });
   const code = cause.code ?? '';
   const failure = signs.find(([sign]) => sign.test(code))?.[1] ?? 'other';
+  // Without a certificate, there is no cipher that could be used.
+  if (failure === 'cipher' && !hasCertificate)
+    return new TlsError('serverName', { cause, detail: nameAskedFor(socket) || 'it names none' });
   return new TlsError(failure, { cause, detail: failure === 'client' ? undefined : code });
 }

@@ -3,9 +3,10 @@ import type { Socket } from 'node:net';
 import { createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
 import { ConfigurationError, type Problem, type TlsError } from '../../errors.js';
 import type { Logger } from '../../telemetry/logger.js';
+import { carrierOf } from '../held-socket.js';
 import { CertificateFiles } from './certificate-files.js';
 import { type Credentials, loadCredentials } from './credentials.js';
-import { handshakeError } from './handshake-failure.js';
+import { handshakeError, nameAskedFor } from './handshake-failure.js';
 import type { TlsOptions } from './tls-options.js';
 
 /** Who waits for a handshake. */
@@ -25,11 +26,6 @@ const ownerKey = Symbol('reagent:handshake');
 
 interface CarrierSocket extends Socket {
   [ownerKey]?: HandshakeOwner | undefined;
-}
-
-/** The socket under an encrypted one. */
-export function carrierOf(socket: TLSSocket): Socket | undefined {
-  return (socket as TLSSocket & { readonly _parent?: Socket })._parent;
 }
 
 function takeOwner(socket: TLSSocket): HandshakeOwner | undefined {
@@ -70,7 +66,7 @@ export class TlsTerminator {
       takeOwner(socket)?.handshakeDone(socket);
     });
     this.#server.on('tlsClientError', (error, socket) => {
-      takeOwner(socket)?.handshakeFailed(handshakeError(error, socket));
+      takeOwner(socket)?.handshakeFailed(handshakeError(error, socket, this.#serves(nameAskedFor(socket))));
     });
   }
 
@@ -91,6 +87,10 @@ export class TlsTerminator {
   /** What is shown to clients that ask for no other name; `undefined` where there is only `sni`. */
   get certificate(): X509Certificate | undefined {
     return this.#credentials.certificate;
+  }
+
+  #serves(serverName: string): boolean {
+    return this.certificate !== undefined || this.#credentials.serverNames.get(serverName) !== undefined;
   }
 
   /** Whether changes of the files are to be noticed. */
