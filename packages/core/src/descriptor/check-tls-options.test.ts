@@ -239,10 +239,11 @@ describe('what is secret is in no message', () => {
   });
 
   test('wherever in a descriptor it stands by mistake', () => {
-    const checked = checkDescriptor('Echo', { port: pemKey, host: [pemKey], options: bytes });
+    const checked = checkDescriptor('Echo', { port: pemKey, host: [pemKey], name: bytes });
     const shown = JSON.stringify('problems' in checked && checked.problems);
     expect(shown).toContain('received PEM text');
     expect(shown).toContain('received 28 bytes');
+    expect(shown).not.toContain(bytes.toString('hex', 0, 4));
     expect(shown).not.toContain('MC4CAQ');
   });
 });

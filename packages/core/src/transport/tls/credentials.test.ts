@@ -650,6 +650,29 @@ describe('what works but deserves a look is a warning', () => {
     ]);
   });
 
+  it('a certificate for a name whose key is of another kind, where Node.js may show the default one instead', async () => {
+    const named = await ca.for('a.test', { key: 'rsa' });
+    const options = { ...ca.server, sni: { 'a.test': named } };
+    expect(warnings({ ...named, sni: { 'a.test': named } })).toEqual([]);
+    expect(warnings({ sni: { 'a.test': named, localhost: ca.server } })).toEqual([]);
+    if (Number.parseInt(process.versions.node, 10) < 24) {
+      const message = expect.stringMatching(
+        /^its key is of the kind rsa and that of the default certificate ec, .*version 24/,
+      );
+      expect(warnings(options)).toEqual([["secure.sni['a.test']", message]]);
+    } else {
+      expect(warnings(options)).toEqual([]);
+      const { client } = await (await serve(options)).handshake({ servername: 'a.test' });
+      expect(client.getPeerCertificate().subject.CN).toBe('a.test');
+    }
+    // Whatever the version, without a default there is only the one.
+    const { handshake } = await serve({ sni: { 'a.test': named, localhost: ca.server } });
+    for (const servername of ['a.test', 'localhost']) {
+      const { client } = await handshake({ servername });
+      expect(client.getPeerCertificate().subject.CN).toBe(servername);
+    }
+  });
+
   it('a chain that is out of order', () => {
     expect(warnings({ ...ca.server, cert: ca.server.cert + ca.other.ca.cert })).toEqual([
       [

@@ -32,9 +32,9 @@ export interface Credentials {
   /** The files that were read, as they were then. */
   readonly files: FileStates;
   /**
-   * What works, but deserves a look: a certificate that has expired, is not valid yet, expires within 14 days (or, if that is less, the
-   * last fifth of its time), or is shown for a host that it does not name; a chain that is out of order; ciphers that are not known;
-   * versions of TLS that OpenSSL will not speak; clients that any public authority may vouch for.
+   * What works, but deserves a look: a certificate that has expired, is not valid yet, or expires within 14 days (or, if that is less,
+   * the last fifth of its time); one that is shown for a host that it does not name, or that Node.js may not show; a chain that is out
+   * of order; ciphers that are not known; versions of TLS that OpenSSL will not speak; clients that any public authority may vouch for.
    */
   readonly warnings: readonly TlsProblem[];
 }
@@ -62,6 +62,8 @@ export function loadCredentials(
     if (certificate === undefined || context === undefined) return [];
     const warning = hostWarning(certificate, host);
     if (warning !== undefined) report.warn(path, `the certificate for ${nameOf(certificate)} ${warning}`);
+    const mixed = mixedKeysWarning(certificate, identity?.certificate);
+    if (mixed !== undefined) report.warn(path, mixed);
     return [[host, { certificate, context }] as const];
   });
   if (report.problems.length > 0) return { problems: report.problems };
@@ -99,6 +101,17 @@ function commonOptions(
   checkVersions(options, where, report);
   if (ciphers === undefined || !checkCiphers(ciphers, `${where}.ciphers`, report)) return common;
   return { ...common, ciphers };
+}
+
+/** The first major version of Node.js that can change from a certificate to one with another kind of key. */
+const MIXED_KEYS_SINCE = 24;
+
+/** Older ones add the certificate for a name to the default one: the client chooses between them, and may well choose the default one. */
+function mixedKeysWarning(certificate: X509Certificate, preset: X509Certificate | undefined): string | undefined {
+  if (preset === undefined || Number.parseInt(process.versions.node, 10) >= MIXED_KEYS_SINCE) return undefined;
+  const [own, other] = [certificate.publicKey.asymmetricKeyType, preset.publicKey.asymmetricKeyType];
+  if (own === other) return undefined;
+  return `its key is of the kind ${own} and that of the default certificate ${other}, so that Node.js before version ${MIXED_KEYS_SINCE} may show the default one; use keys of one kind, or list all hosts in sni and leave out cert`;
 }
 
 function authorities(

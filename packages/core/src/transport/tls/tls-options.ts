@@ -70,7 +70,8 @@ export interface TlsOptions extends TlsIdentity {
    * Certificates by the host name that a client asks for: `{ 'example.com': …, '*.example.com': … }`. An exact name wins; a wildcard
    * stands for one label. All other options are common to all names.
    *
-   * Who asks for another name, or for none, is shown `cert` or `pfx`; without these the handshake is refused. Default: none.
+   * Who asks for another name, or for none, is shown `cert` or `pfx`; without these the handshake is refused. Before version 24, Node.js
+   * may show them instead of a certificate from here whose key is of another kind (RSA or elliptic curve). Default: none.
    */
   readonly sni?: Readonly<Record<string, ServerNameOptions>> | undefined;
   /**
