@@ -41,4 +41,8 @@ export type { Split } from './hostile/split.js';
 export { SplitError } from './hostile/split-error.js';
 export { type StalledHandshakeOptions, stalledHandshake } from './hostile/stalled-handshake.js';
 export type { HostileTarget } from './hostile/target.js';
+export { decodeChunks, encodeMessages } from './mock/codec-alone.js';
+export { type MockConnection, type MockConnectionOptions, mockConnection } from './mock/mock-connection.js';
+export { type MockIncoming, type MockIncomingOptions, mockIncoming } from './mock/mock-incoming.js';
+export { type MockListener, type MockListenerOptions, mockListener } from './mock/mock-listener.js';
 export { type ConnectOptions, TestApp } from './test-app.js';

@@ -18,7 +18,7 @@ export interface DripOptions {
  * @returns how many bytes were sent
  */
 export async function drip(
-  client: TestClient,
+  client: Pick<TestClient, 'write' | 'closed'>,
   bytes: string | Uint8Array,
   { every = 1 }: DripOptions = {},
 ): Promise<number> {
@@ -43,7 +43,7 @@ export async function drip(
     await (sent === 0 ? undefined : pause());
     if (isClosed) break;
     try {
-      await client.send(input.subarray(sent, sent + 1));
+      await client.write(input.subarray(sent, sent + 1));
     } catch (error) {
       if (await isOpen(client)) throw error;
       break;
@@ -52,7 +52,7 @@ export async function drip(
   return sent;
 }
 
-async function isOpen(client: TestClient): Promise<boolean> {
+async function isOpen(client: Pick<TestClient, 'closed'>): Promise<boolean> {
   return client.closed({ timeout: 0 }).then(
     () => false,
     () => true,

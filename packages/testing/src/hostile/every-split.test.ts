@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import {
   type Connection,
+  delimited,
   type Incoming,
   lines,
   Module,
@@ -9,11 +10,15 @@ import {
   OnConnection,
   OnData,
   OnShutdown,
+  proxyHeader,
   Reagent,
+  text,
 } from '@reagent/core';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { certificates } from '../certificates/certificates.js';
 import { TestClient } from '../client/test-client.js';
 import { createTestApp } from '../create-test-app.js';
+import { clientHello } from './client-hello.js';
 import { everySplit } from './every-split.js';
 import type { Split } from './split.js';
 import { SplitError } from './split-error.js';
@@ -162,6 +167,70 @@ describe('over a socket', () => {
       await send(client);
       await client.receive(chunks.map(({ length }) => `${length},`).join(''));
     });
+  });
+
+  it('so too with TLS, and with a codec', async () => {
+    const { server } = await certificates();
+
+    @Reagent({ port: 0, secure: server })
+    class Secure extends Lengths {}
+
+    await using app = await createTestApp(Secure).start();
+    await everySplit('1234', async ({ chunks, send }) => {
+      await using client = await app.connect(Secure, { codec: delimited(',').pipe(text()) });
+      await send(client);
+      for (const { length } of chunks) expect(await client.recv()).toBe(String(length));
+    });
+  });
+
+  it('so too where a PROXY header is cut', async () => {
+    @Reagent({ port: 0, proxyProtocol: true })
+    class Behind {
+      @OnConnection()
+      tell(conn: Connection) {
+        conn.send(conn.remote.address);
+      }
+    }
+
+    await using app = await createTestApp(Behind).start();
+    const ends = { source: { address: '192.0.2.1', port: 1 }, destination: { address: '192.0.2.2', port: 2 } };
+    for (const version of [1, 2] as const) {
+      await everySplit(proxyHeader({ version, ...ends }), async ({ send }) => {
+        await using client = await app.connect(Behind);
+        await send(client);
+        await client.receive('192.0.2.1');
+      });
+    }
+  });
+
+  it('so too where a ClientHello is cut', async () => {
+    const { server } = await certificates();
+
+    @Reagent({ port: 0, secure: server })
+    class Secure extends Lengths {}
+
+    await using app = await createTestApp(Secure).start();
+    const hello = await clientHello();
+    const cut = async ({ send }: Split) => {
+      await using client = await app.connect(Secure, { secure: false });
+      await send(client);
+      expect((await client.receive(1))[0]).toBe(0x16);
+    };
+    await everySplit(hello, cut, { limit: 32 });
+  });
+
+  it('goes with fake timers', async () => {
+    await using app = await createTestApp(Lengths).start();
+    vi.useFakeTimers();
+    try {
+      await everySplit('123', async ({ chunks, send }) => {
+        await using client = await app.connect(Lengths);
+        await send(client);
+        await client.receive(chunks.map(({ length }) => `${length},`).join(''));
+      });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('what was sent before is waited for as well', async () => {

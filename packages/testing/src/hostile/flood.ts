@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { DEFAULT_TIMEOUT_MS, type TestClientTarget, type TimeLimit } from '../client/test-client.js';
+import { startTimer, stopTimer } from '../client/real-time.js';
+import { DEFAULT_TIMEOUT_MS, type TestClientTarget, type TimeLimit } from '../client/test-client-options.js';
 import { FloodError } from './flood-error.js';
 import { addressOf, type HostileTarget } from './target.js';
 
@@ -97,7 +98,7 @@ export class Flood implements AsyncDisposable {
     const caller = new Error();
     return new Promise((resolve, reject) => {
       const settle = (done: () => void) => {
-        clearTimeout(timer);
+        stopTimer(timer);
         this.#waiting.delete(look);
         done();
       };
@@ -105,7 +106,7 @@ export class Flood implements AsyncDisposable {
         if (this.#error !== undefined) settle(() => reject(this.#error));
         else if (predicate(this.counts)) settle(resolve);
       };
-      const timer = setTimeout(() => {
+      const timer = startTimer(() => {
         const problem = `it did not become true within ${timeout} ms that ${words(predicate)}: ${this}`;
         settle(() => reject(new FloodError(problem, caller)));
       }, timeout);

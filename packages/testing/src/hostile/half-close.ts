@@ -1,4 +1,5 @@
-import type { TestClient, TimeLimit } from '../client/test-client.js';
+import type { TestClient } from '../client/test-client.js';
+import type { TimeLimit } from '../client/test-client-options.js';
 
 /**
  * Sends the last that the client has to say and a FIN right behind it, as `printf … | nc -N` does, and reads to the end.

@@ -1,13 +1,11 @@
-import type { TestClient, TestClientOptions } from '../client/test-client.js';
+import { proxyHeader } from '@reagent/core';
+import type { TestClient } from '../client/test-client.js';
+import type { TestClientOptions } from '../client/test-client-options.js';
 import { connectAndSend } from './stalled-handshake.js';
 import type { HostileTarget } from './target.js';
 
-/** A TCP connection over IPv4 as a proxy announces it, from and to addresses that are kept for documentation. */
-const HEADERS: Readonly<Record<1 | 2, Buffer>> = {
-  1: Buffer.from('PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n', 'latin1'),
-  // The signature, version and command, family and transport, length, both addresses, both ports.
-  2: Buffer.from('0d0a0d0a000d0a515549540a' + '21' + '11' + '000c' + 'c0000201' + 'c6336401' + 'dc04' + '01bb', 'hex'),
-};
+/** A client and what it connected to, at addresses that are kept for documentation. */
+const ENDS = { source: { address: '192.0.2.1', port: 56_324 }, destination: { address: '198.51.100.1', port: 443 } };
 
 export interface HalfProxyHeaderOptions extends Pick<TestClientOptions, 'timeout' | 'localAddress'> {
   /** The version of the header. Default: 1. */
@@ -27,6 +25,6 @@ export async function halfProxyHeader(
   target: HostileTarget,
   { version = 1, bytes, ...options }: HalfProxyHeaderOptions = {},
 ): Promise<TestClient> {
-  const header = HEADERS[version];
+  const header = proxyHeader({ version, ...ENDS });
   return connectAndSend(target, header.subarray(0, bytes ?? header.length / 2), options);
 }

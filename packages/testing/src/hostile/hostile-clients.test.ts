@@ -3,6 +3,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { type Connection, lines, OnConnection, OnData, Reagent } from '@reagent/core';
 import { describe, expect, it } from 'vitest';
+import { certificates } from '../certificates/certificates.js';
 import { createTestApp } from '../create-test-app.js';
 import { clientHello } from './client-hello.js';
 import { drip } from './drip.js';
@@ -176,6 +177,18 @@ describe('a stalled handshake', () => {
     server.close();
   });
 
+  it('is cut short by a listener', async () => {
+    const { server } = await certificates();
+
+    @Reagent({ port: 0, secure: server, timeouts: { handshake: 20 } })
+    class Secure extends Lengths {}
+
+    await using app = await createTestApp(Secure).start();
+    await using client = await stalledHandshake(app.listener(Secure));
+    await client.closed();
+    expect(app.listener(Secure).stats().tls.failed.timeout).toBe(1);
+  });
+
   it('the ClientHello is one whole record, with what was asked for', async () => {
     const hello = await clientHello({ servername: 'example.com', ALPNProtocols: ['h2'] });
     expect(hello[0]).toBe(0x16);
@@ -186,6 +199,17 @@ describe('a stalled handshake', () => {
 });
 
 describe('half a PROXY header', () => {
+  it('is cut short by a listener', async () => {
+    @Reagent({ port: 0, proxyProtocol: true, timeouts: { proxyHeader: 20 } })
+    class Behind extends Lengths {}
+
+    await using app = await createTestApp(Behind).start();
+    await using text = await halfProxyHeader(app.listener(Behind));
+    await using binary = await halfProxyHeader(app.listener(Behind), { version: 2 });
+    await Promise.all([text.closed(), binary.closed()]);
+    expect(app.listener(Behind).stats().connections.rejected.proxyHeader).toBe(2);
+  });
+
   it('is sent in either version, and nothing else', async () => {
     const server = createServer();
     server.listen(0, '127.0.0.1');

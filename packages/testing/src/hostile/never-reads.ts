@@ -1,4 +1,5 @@
-import { TestClient, type TestClientOptions } from '../client/test-client.js';
+import { TestClient } from '../client/test-client.js';
+import type { TestClientOptions } from '../client/test-client-options.js';
 import { addressOf, type HostileTarget } from './target.js';
 
 /**

@@ -1,4 +1,5 @@
-import type { TestClient, TimeLimit } from '../client/test-client.js';
+import type { TestClient } from '../client/test-client.js';
+import type { TimeLimit } from '../client/test-client-options.js';
 
 /** `received`: so many bytes more have arrived. `sent`: these are with the kernel. */
 export type ResetMoment = { readonly received: number } | { readonly sent: string | Uint8Array };
@@ -12,8 +13,12 @@ export type ResetMoment = { readonly received: number } | { readonly sent: strin
  *
  * @throws TestClientError when it does not come so far within the time limit
  */
-export async function resetAfter(client: TestClient, moment: ResetMoment, options: TimeLimit = {}): Promise<void> {
-  if ('sent' in moment) await client.send(moment.sent, options);
+export async function resetAfter(
+  client: Pick<TestClient, 'write' | 'receive' | 'reset' | 'closed'>,
+  moment: ResetMoment,
+  options: TimeLimit = {},
+): Promise<void> {
+  if ('sent' in moment) await client.write(moment.sent, options);
   else await client.receive(moment.received, options);
   client.reset();
   await client.closed(options);

@@ -1,6 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { now } from '../client/real-time.js';
+
+// As it was when this was loaded, since a test may put a faked one in its place.
+const { setImmediate: startImmediate } = globalThis;
 
 /** What is known of a client from outside: `undefined` where it has no port, on a Unix socket. */
 export interface PortBearer {
@@ -48,13 +51,13 @@ export class SocketEnds implements Disposable {
    * @param timeout in ms, after which it is neither
    */
   async whenRead(client: PortBearer, timeout: number): Promise<'read' | 'closed' | 'neither'> {
-    const deadline = performance.now() + timeout;
+    const deadline = now() + timeout;
     for (;;) {
       const outcome = this.#look(client);
       if (outcome !== undefined) return outcome;
-      if (performance.now() > deadline) return 'neither';
+      if (now() > deadline) return 'neither';
       // Nothing announces that bytes were read. Both ends are in this event loop, so each turn of it may have done it.
-      await nextTurn();
+      await new Promise((resolve) => startImmediate(resolve));
     }
   }
 

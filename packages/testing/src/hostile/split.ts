@@ -1,5 +1,6 @@
 import { bytesInWords } from '../client/excerpt.js';
-import { DEFAULT_TIMEOUT_MS, type TestClient, type TimeLimit } from '../client/test-client.js';
+import type { TestClient } from '../client/test-client.js';
+import { DEFAULT_TIMEOUT_MS, type TimeLimit } from '../client/test-client-options.js';
 import type { SocketEnds } from './socket-ends.js';
 
 /** One way to cut the input of `everySplit`. */
@@ -27,7 +28,7 @@ export class Split {
    *   cannot send.
    */
   readonly send = async (
-    client: Pick<TestClient, 'send' | 'localPort'>,
+    client: Pick<TestClient, 'write' | 'localPort'>,
     { timeout = DEFAULT_TIMEOUT_MS }: TimeLimit = {},
   ): Promise<void> => {
     if (!this.#ends.knows(client)) {
@@ -39,7 +40,7 @@ export class Split {
     for (const chunk of this.chunks) {
       if (sent > 0 && !(await this.#wasRead(client, sent, timeout))) return;
       try {
-        await client.send(chunk, { timeout });
+        await client.write(chunk, { timeout });
       } catch (error) {
         if ((await this.#ends.whenRead(client, 0)) === 'closed') return;
         throw error;

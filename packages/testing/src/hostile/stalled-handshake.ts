@@ -1,4 +1,5 @@
-import { TestClient, type TestClientOptions } from '../client/test-client.js';
+import { TestClient } from '../client/test-client.js';
+import type { TestClientOptions } from '../client/test-client-options.js';
 import { clientHello } from './client-hello.js';
 import { addressOf, type HostileTarget } from './target.js';
 
@@ -30,7 +31,7 @@ export async function connectAndSend(
 ): Promise<TestClient> {
   const client = await TestClient.connect(addressOf(target), options);
   try {
-    if (bytes.length > 0) await client.send(bytes);
+    if (bytes.length > 0) await client.write(bytes);
     return client;
   } catch (error) {
     client.destroy();

@@ -1,5 +1,5 @@
 import { Listener } from '@reagent/core';
-import type { TestClientTarget } from '../client/test-client.js';
+import type { TestClientTarget } from '../client/test-client-options.js';
 
 /** Where a hostile client goes: a listener of this process, or an address. */
 export type HostileTarget = Listener | TestClientTarget;
