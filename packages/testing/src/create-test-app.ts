@@ -8,10 +8,11 @@ import {
   type ModuleImport,
   type Provider,
   reagentOf,
+  type TlsOptions,
   type Token,
 } from '@reagent/core';
 import { CapturedLogger } from './captured-logger.js';
-import { Placement } from './placement.js';
+import { Placement, type Transport } from './placement.js';
 import { TestApp } from './test-app.js';
 
 export interface TestAppOptions {
@@ -21,6 +22,13 @@ export interface TestAppOptions {
    * disappears with the app.
    */
   readonly descriptors?: Readonly<Record<string, DescriptorInput>>;
+  /**
+   * How clients reach the listeners: over `'tcp'`, over a Unix socket (`'unix'`), or in memory, where nothing is bound and no port is
+   * used. Default: as the descriptors say, TCP or a Unix socket.
+   */
+  readonly transport?: Transport;
+  /** The TLS options of the application, as `bootstrap` takes them: what `secure: true` and `conn.startTls()` stand for. */
+  readonly secure?: TlsOptions;
   /** Gets what is logged, besides `app.logs`. Default: nobody, so that a test writes nothing. */
   readonly logger?: Logger;
   /** The time limit of the clients' calls, in ms. Default: 2 000. */
@@ -82,16 +90,21 @@ async function startTestApp(
   overrides: readonly Provider[],
   options: TestAppOptions,
 ): Promise<TestApp> {
-  const { descriptors = {}, logger, timeout } = options;
+  const { descriptors = {}, logger, timeout, transport, secure } = options;
   const captured = new CapturedLogger(logger);
-  const placement = new Placement(descriptors);
+  const placement = new Placement(descriptors, transport);
   try {
     const application = await bootstrap(testModule(root, overrides), {
       logger: captured,
       signals: false,
+      secure,
+      listen: transport !== 'memory',
       overrides: (name, descriptor) => placement.place(name, descriptor),
     });
-    const app = new TestApp(application, captured, placement, timeout === undefined ? {} : { timeout });
+    const app = new TestApp(application, captured, placement, {
+      ...(timeout === undefined ? {} : { timeout }),
+      ...(transport === undefined ? {} : { transport }),
+    });
     if (placement.unknown.length > 0) {
       const names = application.listeners.map(({ name }) => name);
       await app.stop();

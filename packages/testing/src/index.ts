@@ -45,4 +45,5 @@ export { decodeChunks, encodeMessages } from './mock/codec-alone.js';
 export { type MockConnection, type MockConnectionOptions, mockConnection } from './mock/mock-connection.js';
 export { type MockIncoming, type MockIncomingOptions, mockIncoming } from './mock/mock-incoming.js';
 export { type MockListener, type MockListenerOptions, mockListener } from './mock/mock-listener.js';
+export type { Transport } from './placement.js';
 export { type ConnectOptions, TestApp } from './test-app.js';

@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DescriptorInput } from '@reagent/core';
 
+/** How clients of a test reach a listener. */
+export type Transport = 'tcp' | 'unix' | 'memory';
+
 const LOOPBACK = '127.0.0.1';
 
 /**
@@ -14,12 +17,14 @@ const LOOPBACK = '127.0.0.1';
  */
 export class Placement {
   readonly #given: Readonly<Record<string, DescriptorInput>>;
+  readonly #transport: Transport | undefined;
   readonly #placed = new Set<string>();
   readonly #paths = new Map<string, string>();
   #directory: string | undefined;
 
-  constructor(given: Readonly<Record<string, DescriptorInput>>) {
+  constructor(given: Readonly<Record<string, DescriptorInput>>, transport?: Transport) {
     this.#given = given;
+    this.#transport = transport;
   }
 
   /** The override of one listener's descriptor. */
@@ -27,7 +32,8 @@ export class Placement {
     this.#placed.add(name);
     const given = this.#given[name] ?? {};
     if (given.path !== undefined || given.fd !== undefined) return given;
-    if (given.port === undefined && descriptor.path !== undefined) return { ...given, path: this.#pathOf(name) };
+    const isUnix = this.#transport === undefined ? descriptor.path !== undefined : this.#transport === 'unix';
+    if (given.port === undefined && isUnix) return { ...given, path: this.#pathOf(name) };
     return { port: 0, host: LOOPBACK, ...given };
   }
 

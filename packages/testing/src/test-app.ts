@@ -1,13 +1,22 @@
 import type { Application, Constructor, Listener, StopOptions, Token } from '@reagent/core';
 import { type CapturedLogger, type LogEntry, troublesOf } from './captured-logger.js';
+import { type ClientTransport, SocketTransport } from './client/client-transport.js';
 import { TestClient, type TestClientOptions, type WithCodec } from './client/test-client.js';
-import type { Placement } from './placement.js';
+import { MemoryTransport } from './memory/memory-transport.js';
+import type { Placement, Transport } from './placement.js';
 
 /** How long `stop` waits for connections to end by themselves: a test that leaves some open is not to wait long. */
 const STOP_TIMEOUT_MS = 1_000;
 
 /** A client's options that `TestApp` leaves to the test. */
-export type ConnectOptions<In = Buffer, Out = string | Uint8Array> = Omit<TestClientOptions<In, Out>, 'serverErrors'>;
+export interface ConnectOptions<In = Buffer, Out = string | Uint8Array>
+  extends Omit<TestClientOptions<In, Out>, 'serverErrors'> {
+  /**
+   * `'memory'` connects without the system, whatever the listener is bound to; `'tcp'` and `'unix'` say what it has to be bound to.
+   * Default: what the test app was made with, or what the listener is bound to.
+   */
+  readonly transport?: Transport;
+}
 
 /** A running application under test. */
 export class TestApp {
@@ -40,22 +49,24 @@ export class TestApp {
   }
 
   /**
-   * Connects to a listener over a real socket, with TLS where the listener is secure. The client is closed when the app stops.
+   * Connects to a listener, over a real socket or in memory, with TLS where the listener is secure. The client is closed when the app stops.
    *
    * @throws TestClientError when it cannot connect.
    */
   connect(nameOrClass: string | Constructor, options?: ConnectOptions): Promise<TestClient>;
   connect<In, Out>(
     nameOrClass: string | Constructor,
-    options: Omit<WithCodec<In, Out>, 'serverErrors'>,
+    options: Omit<WithCodec<In, Out>, 'serverErrors'> & Pick<ConnectOptions, 'transport'>,
   ): Promise<TestClient<In, Out>>;
   async connect(nameOrClass: string | Constructor, options: ConnectOptions = {}): Promise<TestClient> {
-    const { address, port, endpoint, secure } = this.listener(nameOrClass);
-    const target = endpoint.family === 'unix' ? { path: address } : { host: address, port };
-    const client = await TestClient.connect(target, {
+    const listener = this.listener(nameOrClass);
+    const { transport, ...clientOptions }: ConnectOptions = {
+      secure: listener.secure,
       ...this.#clientOptions,
-      secure,
       ...options,
+    };
+    const client = await TestClient.over(reach(listener, transport, clientOptions.localAddress), {
+      ...clientOptions,
       serverErrors: () => troublesOf(this.logs),
     });
     this.#clients.push(client);
@@ -78,4 +89,21 @@ export class TestApp {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
+}
+
+/** What carries a client's bytes to a listener. Throws if it cannot be reached that way. */
+function reach(
+  listener: Listener,
+  transport: Transport | undefined,
+  localAddress: string | undefined,
+): ClientTransport {
+  if (transport === 'memory') return new MemoryTransport(listener, localAddress);
+  const { address, port, endpoint } = listener;
+  const isUnix = endpoint.family === 'unix';
+  if (transport !== undefined && isUnix !== (transport === 'unix')) {
+    throw new Error(
+      `TestApp: ${listener.name} is bound to ${isUnix ? 'a Unix socket' : 'a TCP port'}; for ${transport}, make the app with createTestApp(…, { transport: '${transport}' })`,
+    );
+  }
+  return new SocketTransport(isUnix ? { path: address } : { host: address, port }, localAddress);
 }

@@ -20,6 +20,11 @@ export interface BootstrapOptions {
   readonly logger?: Logger | undefined;
   /** The TLS options that `secure: true` in a descriptor, and `conn.startTls()`, stand for. Default: none. */
   readonly secure?: TlsOptions | undefined;
+  /**
+   * Whether listeners bind their addresses. Without, they serve only what `listener.accept()` is given: sockets that were accepted
+   * elsewhere, or connections in the memory of a test. Default: `true`.
+   */
+  readonly listen?: boolean | undefined;
   /** What is to be different from the descriptors in the code, by listener name. Default: nothing. */
   readonly overrides?: DescriptorOverrides | undefined;
   /**
@@ -50,7 +55,7 @@ export async function bootstrap(module: ModuleImport, options: BootstrapOptions 
   const { logger = stderrLogger(), overrides = {}, signals = true, container: parent = globalContainer } = options;
   const { providers, reagents, problems } = readModules(module);
   const secure = loadTls(options.secure);
-  const application = new RunningApplication(logger, secure.tls === 'faulty' ? undefined : secure.tls);
+  const application = new RunningApplication(logger, secure.tls === 'faulty' ? undefined : secure.tls, options.listen);
   const values: ProvidedValues = [
     [Logger as InjectionToken<unknown>, logger],
     [Application as InjectionToken<unknown>, application],
@@ -116,6 +121,7 @@ function loadTls(options: TlsOptions | undefined): { tls: ApplicationTls; proble
 const knownOptions: readonly string[] = [
   'logger',
   'secure',
+  'listen',
   'overrides',
   'signals',
   'container',

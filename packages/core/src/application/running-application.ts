@@ -34,6 +34,7 @@ export class RunningApplication extends Application {
   constructor(
     readonly logger: Logger,
     tls: TlsTerminator | undefined,
+    private readonly listens = true,
   ) {
     super();
     this.#tls = tls;
@@ -113,7 +114,13 @@ export class RunningApplication extends Application {
     const { container } = this.#providers;
     const owners: Owners =
       instance === undefined ? connectionOwners(reagent, container) : singletonOwner(reagent, instance);
-    const listener = new SocketListener(descriptor, owners, this.logger, { secure: tls, upgrade: this.#tls });
+    const listener = new SocketListener(
+      descriptor,
+      owners,
+      this.logger,
+      { secure: tls, upgrade: this.#tls },
+      this.listens,
+    );
     this.#reagents.set(listener, reagent);
     if (tls !== undefined && tls !== this.#tls) {
       this.#certificates.add(tls, listener.name);

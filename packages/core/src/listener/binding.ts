@@ -14,10 +14,13 @@ export class Binding {
   readonly #descriptor: Descriptor;
   #endpoint: Endpoint = { address: '', port: 0, family: 'unix' };
   #last: Promise<unknown> = Promise.resolve();
+  readonly #listens: boolean;
 
-  constructor(server: Server, descriptor: Descriptor) {
+  /** @param listens whether to bind anything; without, connections come from elsewhere */
+  constructor(server: Server, descriptor: Descriptor, listens: boolean) {
     this.#server = server;
     this.#descriptor = descriptor;
+    this.#listens = listens;
   }
 
   /** Where the server is bound, or was last. */
@@ -27,6 +30,7 @@ export class Binding {
 
   /** Where the server is bound, for people. */
   get description(): string {
+    if (!this.#listens) return 'none';
     return describeTarget(this.#target());
   }
 
@@ -41,6 +45,7 @@ export class Binding {
 
   /** Binds, on the port picked the first time where any would do. Throws a ListenError. */
   async bind(): Promise<void> {
+    if (!this.#listens) return;
     const target = this.#target();
     try {
       await bind(this.#server, target);

@@ -95,6 +95,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     owners: Owners,
     readonly logger: Logger,
     private readonly tls: ListenerTls = { secure: undefined, upgrade: undefined },
+    listens = true,
   ) {
     super();
     this.#descriptor = descriptor;
@@ -125,7 +126,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       keepAlive: options.keepAlive,
       keepAliveInitialDelay: options.keepAliveInitialDelay,
     });
-    this.#binding = new Binding(this.#server, descriptor);
+    this.#binding = new Binding(this.#server, descriptor, listens);
     this.#server.on('connection', (socket) => this.#arrived(socket));
     this.#server.on('error', (error) => this.#serverFailed(error));
   }

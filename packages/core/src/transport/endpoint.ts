@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { carrierOf } from './held-socket.js';
 
 /** One end of a connection. For a Unix socket `address` is its path, which is empty for a client's end, and `port` is 0. */
 export interface Endpoint {
@@ -23,10 +25,19 @@ function endpoint(address: string | undefined, port: number | undefined, family:
   return { address: address ?? '', port: port ?? 0, family: FAMILIES[family ?? ''] ?? 'unix' };
 }
 
+/** What knows the ends: where TLS runs over what is no socket of the system's, only that does. */
+function addressed(socket: Socket): Socket {
+  const isEncrypted = (socket as TLSSocket).encrypted === true;
+  if (!isEncrypted || socket.remoteAddress !== undefined) return socket;
+  return carrierOf(socket as TLSSocket) ?? socket;
+}
+
 export function remoteOf(socket: Socket): Endpoint {
-  return endpoint(socket.remoteAddress, socket.remotePort, socket.remoteFamily);
+  const { remoteAddress, remotePort, remoteFamily } = addressed(socket);
+  return endpoint(remoteAddress, remotePort, remoteFamily);
 }
 
 export function localOf(socket: Socket): Endpoint {
-  return endpoint(socket.localAddress, socket.localPort, socket.localFamily);
+  const { localAddress, localPort, localFamily } = addressed(socket);
+  return endpoint(localAddress, localPort, localFamily);
 }

@@ -60,6 +60,11 @@ export function passOn(socket: Socket, holder: SocketHolder): void {
   (socket as HeldSocket)[holderKey] = holder;
 }
 
+/** Has a held socket's bytes go to its stream again, for what is put on top of it. Its errors and its close are still its holder's. */
+export function returnInput(socket: Socket): void {
+  Reflect.deleteProperty(socket, 'push');
+}
+
 /** Reads from a held socket until its holder has enough. */
 export function readOn(socket: Socket): void {
   socket._read(0);

@@ -121,6 +121,7 @@ export class MockListener extends Listener {
           client: 0,
           version: 0,
           cipher: 0,
+          serverName: 0,
           alpn: 0,
           certificate: 0,
           refused: 0,

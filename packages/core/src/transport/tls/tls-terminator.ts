@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
 import { ConfigurationError, type Problem, type TlsError } from '../../errors.js';
 import type { Logger } from '../../telemetry/logger.js';
-import { carrierOf } from '../held-socket.js';
+import { carrierOf, returnInput } from '../held-socket.js';
 import { CertificateFiles } from './certificate-files.js';
 import { type Credentials, loadCredentials } from './credentials.js';
 import { handshakeError, nameAskedFor } from './handshake-failure.js';
@@ -105,6 +105,7 @@ export class TlsTerminator {
    */
   begin(socket: Socket, owner: HandshakeOwner, early?: Buffer): void {
     (socket as CarrierSocket)[ownerKey] = owner;
+    returnInput(socket);
     if (early !== undefined && early.length > 0) socket.unshift(early);
     // Until the handshake is done, the end of one side is the end of all; the encrypted socket takes this over when it is made.
     socket.allowHalfOpen = false;
