@@ -191,8 +191,10 @@ describe('connect', () => {
     expect(await client.recv()).toBe('hello world');
   });
 
-  it('sends a PROXY header', async () => {
-    @Reagent({ port: 0, proxyProtocol: true })
+  it('sends a PROXY header, ahead of the handshake', async () => {
+    const { server } = await certificates();
+
+    @Reagent({ port: 0, proxyProtocol: true, secure: server })
     class Behind {
       @OnConnection()
       tell(conn: Connection) {

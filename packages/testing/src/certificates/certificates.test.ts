@@ -204,6 +204,22 @@ describe.skipIf(!hasOpenssl)(`the openssl program${withOpenssl}`, () => {
     expect(await verify(ca.selfSigned.cert, '-CAfile', join(directory, 'self.pem'))).toMatch(/: OK\n$/);
   });
 
+  it('sees what they may be used for', async () => {
+    const path = join(directory, 'rsa.pem');
+    await writeFile(path, (await ca.for('a.test', { key: 'rsa', usage: 'both' })).cert);
+    const { stdout } = await run('openssl', [
+      'x509',
+      '-in',
+      path,
+      '-noout',
+      '-ext',
+      'basicConstraints,keyUsage,extendedKeyUsage',
+    ]);
+    expect(stdout).toContain('CA:FALSE\n');
+    expect(stdout).toContain('Digital Signature, Key Encipherment\n');
+    expect(stdout).toContain('TLS Web Server Authentication, TLS Web Client Authentication\n');
+  });
+
   it('refuses those that are not right', async () => {
     const trusting = ['-CAfile', join(directory, 'ca.pem')];
     expect(await verify(ca.expired.cert, ...trusting)).toContain('certificate has expired');

@@ -37,7 +37,7 @@ const LOCALHOST = ['localhost', '127.0.0.1', '::1'];
 const generateKey = promisify(generateKeyPair);
 
 /**
- * Makes a throw-away certificate authority. It takes a few milliseconds, and no two are the same: make one in each test file.
+ * Makes a throw-away certificate authority. It takes some milliseconds, and no two are the same: make one in each test file.
  *
  * @example
  * ```ts

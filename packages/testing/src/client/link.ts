@@ -89,7 +89,6 @@ export class Link {
 
   destroy(): void {
     this.#stream.destroy();
-    this.#transport.stream.destroy();
   }
 
   pause(): void {
@@ -169,7 +168,6 @@ export class Link {
     this.#server = 'open';
     // A closed socket no longer knows it.
     this.#localPort = this.#transport.localPort;
-    this.transcript.start();
   }
 
   #secured(socket: TLSSocket): void {
@@ -178,16 +176,14 @@ export class Link {
     this.transcript.add('received', 'handshake');
   }
 
+  /** An end in the middle of a handshake comes here as well, behind the `end` event, and has been noticed then. */
   #fail(error: NodeJS.ErrnoException): void {
     // Of TLS and what is below it both may tell; the first one knows why.
     if (this.#error !== undefined) return;
     this.#error = error;
     if (this.#server === 'connecting' && error.code !== 'ECONNRESET') {
       this.#server = 'unreachable';
-    } else if (this.#server === 'shakingHands' && isEndOfHandshake(error)) {
-      this.#server = 'ended';
-      this.transcript.add('received', 'end');
-    } else {
+    } else if (this.#server !== 'ended' || !isEndOfHandshake(error)) {
       // The server, in the same event loop perhaps, may reset before the client has noticed that it is connected.
       this.#server = this.#stream !== this.#transport.stream && isTlsFailure(error) ? 'tlsError' : 'reset';
       this.transcript.add('received', 'reset');

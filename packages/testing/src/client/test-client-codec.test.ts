@@ -116,6 +116,23 @@ describe('a codec that refuses', () => {
     expect(String(await once(peer, 'data'))).toBe('\x03bye');
   });
 
+  it('has its decoder made anew', async () => {
+    const decoder = () => {
+      let asked = false;
+      return {
+        decode: () => {
+          if (asked) return 'asked again';
+          asked = true;
+          throw new Error('no');
+        },
+      };
+    };
+    const { client, peer } = await pair({ codec: { decoder, encode: () => {} } });
+    peer.write('x');
+    await failureOf(client.recv());
+    await failureOf(client.recv());
+  });
+
   it('a stream that ends inside a message', async () => {
     const { client, peer } = await pair({ codec: textFrames });
     peer.end('\0\x05hel');
@@ -131,6 +148,17 @@ it('a last message without its end is one where the codec takes it', async () =>
   const { client, peer } = await pair({ codec: lines() });
   peer.end('one\ntwo');
   expect([await client.recv(), await client.recv(), await client.recv()]).toEqual(['one', 'two', null]);
+});
+
+it('what the codec drops at the end is gone', async () => {
+  const codec: Codec<string> = {
+    decoder: () => ({ decode: () => undefined, end: () => undefined }),
+    encode: () => {},
+  };
+  const { client, peer } = await pair({ codec });
+  peer.end('x');
+  expect(await client.recv()).toBe(null);
+  await client.expectNothing(1);
 });
 
 it('a message that does not come has a time limit', async () => {

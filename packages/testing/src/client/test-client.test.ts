@@ -429,6 +429,21 @@ describe('faked timers', () => {
 });
 
 describe('over something else than a socket', () => {
+  it('the first error counts, where TLS and what is below tell', async () => {
+    const authority = await certificates();
+    const [near, far] = duplexPair();
+    const transport = { stream: near, connecting: false, name: 'memory', host: 'localhost', localPort: undefined };
+    const peer = new TLSSocket(far, { isServer: true, ...authority.server });
+    const client = await TestClient.over({ ...transport, remote: undefined, reset: () => {} }, { secure: true });
+    near.destroy(new Error('unplugged'));
+    await client.closed();
+    await client.send('x').catch(() => {});
+    expect(client.error?.message).toBe('unplugged');
+    expect(client.transcript.entries.filter(({ kind }) => kind === 'reset')).toHaveLength(1);
+    client.destroy();
+    peer.destroy();
+  });
+
   it('a client is the same, encrypted as well', async () => {
     const authority = await certificates();
     const [near, far] = duplexPair();
@@ -448,6 +463,7 @@ describe('over something else than a socket', () => {
     expect(resets).toEqual(['reset']);
     client.destroy();
     expect(await client.closed()).toBe('client');
+    expect(near.destroyed).toBe(true);
     peer.destroy();
   });
 });

@@ -28,6 +28,9 @@ export {
 /** How much of what went over the connection an error shows. */
 const SHOWN_TRANSCRIPT_LINES = 8;
 
+/** A line of a stack that is not the test's own. */
+const OWN_FRAME = /\/(client\/test-client|test-app)\.[jt]s:/;
+
 /**
  * How a connection came to its end, seen from the client: `'end'` the server sent its FIN, `'reset'` the server reset it (RST),
  * `'tlsError'` TLS failed, mostly by an alert that the server sent, `'client'` the client itself reset or destroyed it.
@@ -397,7 +400,7 @@ export class TestClient<In = Buffer, Out = string | Uint8Array> {
       transcript: transcript.tail(SHOWN_TRANSCRIPT_LINES),
       serverErrors: this.#serverErrors(),
     });
-    const frames = caller.stack?.split('\n').filter((line) => line.includes(' at ') && !line.includes('TestClient.'));
+    const frames = caller.stack?.split('\n').filter((line) => line.includes(' at ') && !OWN_FRAME.test(line));
     error.stack = [`${error.name}: ${error.message}`, ...(frames ?? [])].join('\n');
     return error;
   }

@@ -4,7 +4,6 @@ import { Transcript } from './transcript.js';
 
 it('keeps what was sent and received in order, with its time', () => {
   const transcript = new Transcript();
-  transcript.start();
   transcript.add('sent', Buffer.from('PING'));
   transcript.add('received', 'end');
   transcript.add('sent', 'reset');

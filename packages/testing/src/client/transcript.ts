@@ -11,7 +11,7 @@ export interface TranscriptEntry {
   readonly kind: 'bytes' | 'handshake' | 'end' | 'reset';
   /** Empty for all but `'bytes'`. */
   readonly bytes: Buffer;
-  /** Milliseconds since the client was connected. */
+  /** Milliseconds since the client began to connect. */
   readonly at: number;
 }
 
@@ -20,16 +20,11 @@ const NO_BYTES = Buffer.alloc(0);
 /** All that a client sent and received, in order: what it sent stands where it was told to. */
 export class Transcript {
   readonly #entries: TranscriptEntry[] = [];
-  #start = now();
+  readonly #start = now();
 
   /** All so far; it grows. */
   get entries(): readonly TranscriptEntry[] {
     return this.#entries;
-  }
-
-  /** Times count from here. */
-  start(): void {
-    this.#start = now();
   }
 
   add(direction: TranscriptEntry['direction'], what: Buffer | Exclude<TranscriptEntry['kind'], 'bytes'>): void {
