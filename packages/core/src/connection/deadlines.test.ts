@@ -37,6 +37,34 @@ function noting(duration = DURATION, onExpired: (entry: Entry) => void = () => {
 }
 
 describe('an entry', () => {
+  it('whose time limit is void is dropped when it is looked at, and may be added again', () => {
+    const { deadlines, names } = noting();
+    const item = entry('a');
+    deadlines.add(item);
+    item.active = Infinity;
+    vi.advanceTimersByTime(DURATION + LATEST);
+    expect(names()).toEqual([]);
+    expect(vi.getTimerCount()).toBe(0);
+    item.active = performance.now();
+    deadlines.add(item);
+    vi.advanceTimersByTime(DURATION + LATEST);
+    expect(names()).toEqual(['a']);
+  });
+
+  it('whose time limit was void for a while has its whole duration from then on', () => {
+    const { deadlines, names } = noting();
+    const item = entry('a');
+    deadlines.add(item);
+    item.active = Infinity;
+    vi.advanceTimersByTime(DURATION / 2);
+    item.active = performance.now();
+    deadlines.add(item);
+    vi.advanceTimersByTime(DURATION - 1);
+    expect(names()).toEqual([]);
+    vi.advanceTimersByTime(1 + LATEST);
+    expect(names()).toEqual(['a']);
+  });
+
   it('expires after its duration, never early, and two slots late at most', () => {
     fc.assert(
       fc.property(

@@ -22,7 +22,7 @@ export class Deadlines<T> {
   constructor(
     /** Milliseconds. */
     readonly duration: number,
-    /** When the entry was last active, as `performance.now()`. */
+    /** When the entry was last active, as `performance.now()`; `Infinity` if its time limit is void until it is added again. */
     private readonly activity: (entry: T) => number,
     private readonly expired: (entry: T) => void,
   ) {
@@ -81,6 +81,7 @@ export class Deadlines<T> {
         if (this.#slotOf.get(entry) !== slot) continue;
         this.#slotOf.delete(entry);
         const due = this.activity(entry) + this.duration;
+        if (due === Infinity) continue;
         if (due > now) this.#place(entry, due);
         else this.expired(entry);
       }

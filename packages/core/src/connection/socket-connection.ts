@@ -256,6 +256,7 @@ export class SocketConnection<In, Out>
   }
 
   #startTls(options: TlsOptions | undefined): Promise<void> {
+    this.learnRemote();
     const refusal = this.#refusalToUpgrade();
     if (refusal !== undefined) throw refusal;
     const terminator = this.host.terminator(options);
@@ -415,8 +416,8 @@ export class SocketConnection<In, Out>
   }
 
   outboundMoved(): void {
-    this.lastSent = performance.now();
-    if (!this.#outbound.stalled) this.host.send.delete(this.#self);
+    // Over TLS every write stalls for a moment: its time limit is not taken back each time, but found to be void when it is looked at.
+    this.lastSent = this.#outbound.stalled ? performance.now() : Infinity;
     this.#pump();
   }
 

@@ -27,7 +27,7 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
   protected reason: CloseReason | undefined;
   /** When the client was last heard, or waited for us, as `performance.now()`; kept only where there is an idle limit. */
   lastActive = 0;
-  /** When the kernel last took bytes that had to wait, as `performance.now()`. */
+  /** When the kernel last took bytes that had to wait, as `performance.now()`; `Infinity` if none wait any more. */
   lastSent = 0;
   #environment: Environment | undefined;
   #remote: Endpoint | undefined;

@@ -253,6 +253,8 @@ export class SetUp implements ArrivalDesk {
     this.#beginStep(arrival, this.#steps);
     const early = arrival.early;
     arrival.early = undefined;
+    // A closed socket knows its peer only if it was asked before, and next to a handshake that costs nothing.
+    void arrival.socket.remoteAddress;
     tls.begin(
       arrival.socket,
       {

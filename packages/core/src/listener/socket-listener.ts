@@ -383,7 +383,8 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   #refusal(socket: Socket, ip: string): RejectReason | undefined {
     if (this.isStopping) return 'shutdown';
     if (descriptorOf(socket) >= this.#ceiling) return this.#outOfDescriptors();
-    if (this.#trusted !== undefined && !this.#isTrusted(socket, this.#trusted)) return 'untrusted';
+    const distrust = this.#trusted === undefined ? undefined : this.#distrust(socket, this.#trusted);
+    if (distrust !== undefined) return distrust;
     return this.#admission.refusal(ip);
   }
 
@@ -392,14 +393,16 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     resetSocket(socket);
   }
 
-  #isTrusted({ remoteAddress }: Socket, trusted: TrustedNetworks): boolean {
+  #distrust({ remoteAddress }: Socket, trusted: TrustedNetworks): RejectReason | undefined {
     // Who connects to a Unix socket is on this machine, and had the right to.
-    if (this.endpoint.family === 'unix' || (remoteAddress !== undefined && trusted.includes(remoteAddress)))
-      return true;
+    if (this.endpoint.family === 'unix') return undefined;
+    // A balancer's check whether the port is open may be gone by now.
+    if (remoteAddress === undefined) return 'client';
+    if (trusted.includes(remoteAddress)) return undefined;
     this.gate.info('refused a connection that did not come from a trusted network: see proxyProtocol.trust', () => ({
       remote: remoteAddress,
     }));
-    return false;
+    return 'untrusted';
   }
 
   #outOfDescriptors(): RejectReason {

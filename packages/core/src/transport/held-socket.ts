@@ -33,6 +33,8 @@ function push(this: Socket, chunk: Buffer | null): boolean {
 
 function onError(this: Socket, error: Error): void {
   (this as HeldSocket)[holderKey].socketFailed(error);
+  // After an error of TLS, Node.js leaves the socket open, which nothing can be understood from any more.
+  if (!this.destroyed) this.destroy();
 }
 
 function onClose(this: Socket): void {
