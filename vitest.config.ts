@@ -8,6 +8,7 @@ export default defineConfig({
     // Tests run against the sources, so that no build is needed and a class has one identity.
     alias: {
       '@reagent/core': source('packages/core/src/index.ts'),
+      '@reagent/ops': source('packages/ops/src/index.ts'),
       // Before the next one, which is its beginning.
       '@reagent/testing/vitest': source('packages/testing/src/matchers/vitest.ts'),
       '@reagent/testing': source('packages/testing/src/index.ts'),

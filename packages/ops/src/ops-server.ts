@@ -1,0 +1,9 @@
+/** Where operations are served, and the token under which an application has it. */
+export abstract class OpsServer {
+  /** Where the page is, such as `'http://127.0.0.1:9464/'`; `metrics`, `healthz`, `readyz` and `stats.json` are beside it. */
+  abstract readonly url: string;
+  /** The port it is bound to, also when the options asked for 0. */
+  abstract readonly port: number;
+  /** Closes it. The application does so when all of its listeners have stopped. */
+  abstract dispose(): Promise<void>;
+}

@@ -1,0 +1,86 @@
+import { isIPv6 } from 'node:net';
+import { Application, bootstrap, type DependencyContainer, type InjectionToken, Logger, Module } from '@reagent/core';
+import { Registry } from 'prom-client';
+import { OpsEndpoint } from './endpoint.js';
+import { ApplicationMetrics } from './metrics/application-metrics.js';
+import { expose } from './metrics/exposition.js';
+import { registerProcessMetrics } from './metrics/process-metrics.js';
+import { OpsServer } from './ops-server.js';
+import { checkOptions, OpsOptions } from './options.js';
+import { loadPage } from './page.js';
+import { Recorder } from './recorder.js';
+import { Reporter } from './report.js';
+import { Routes } from './routes.js';
+
+/** Milliseconds that answers which are on their way have when the endpoint stops. */
+const STOP_TIMEOUT = 1_000;
+
+@Module({ reagents: [OpsEndpoint] })
+class EndpointModule {}
+
+/**
+ * Serves the operations of the application that a container belongs to.
+ *
+ * The endpoint is a reagent in an application of its own, which this one makes and disposes as it does any provider: so it answers
+ * before the first listener is bound, while they are suspended, and until the last has drained.
+ *
+ * @throws ConfigurationError, ListenError
+ */
+export async function serve(container: DependencyContainer): Promise<OpsServer> {
+  // Abstract classes serve as tokens too; tsyringe's type does not say so.
+  const application = container.resolve(Application as InjectionToken<Application>);
+  const logger = container.resolve(Logger as InjectionToken<Logger>);
+  const registry = container.resolve<Registry>(Registry);
+  const { port, host, path, title } = checkOptions(container.resolve(OpsOptions as InjectionToken<OpsOptions>));
+
+  const metrics = new ApplicationMetrics(application, registry);
+  registerProcessMetrics(registry);
+  const recorder = new Recorder(application, (seconds) => metrics.eventLoopDelayed(seconds));
+  const reporter = new Reporter(application, recorder, title);
+  const routes = new Routes(
+    {
+      page: loadPage(),
+      readiness: () => reporter.readiness,
+      report: (since) => reporter.report(since),
+      metrics: (format) => {
+        metrics.update();
+        return expose(registry, format);
+      },
+    },
+    path,
+    logger,
+  );
+  try {
+    const endpoint = await bootstrap(
+      { module: EndpointModule, providers: [{ token: Routes, useValue: routes }] },
+      { logger, signals: false, overrides: { Ops: { port, host } } },
+    );
+    const server = new EndpointServer(endpoint, recorder, path);
+    logger.info({ url: server.url }, 'operations');
+    return server;
+  } catch (error) {
+    recorder.dispose();
+    throw error;
+  }
+}
+
+class EndpointServer extends OpsServer {
+  readonly #endpoint: Application;
+  readonly #recorder: Recorder;
+  readonly port: number;
+  readonly url: string;
+
+  constructor(endpoint: Application, recorder: Recorder, path: string) {
+    super();
+    this.#endpoint = endpoint;
+    this.#recorder = recorder;
+    const { address, port } = endpoint.listener(OpsEndpoint);
+    this.port = port;
+    this.url = `http://${isIPv6(address) ? `[${address}]` : address}:${port}${path}/`;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#endpoint.stop({ timeout: STOP_TIMEOUT });
+    this.#recorder.dispose();
+  }
+}
