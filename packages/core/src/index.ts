@@ -88,6 +88,18 @@ export {
 } from './errors.js';
 export { Incoming } from './listener/incoming.js';
 export { Listener, type ListenerStatus, type StopOptions, type WaitOptions } from './listener/listener.js';
+export {
+  type AlarmEvent,
+  type ChannelMessages,
+  type CloseEvent,
+  channelNames,
+  type ErrorEvent,
+  type HandshakeEvent,
+  type HookEvent,
+  type ListenerEvent,
+  type OpenEvent,
+  type RejectedEvent,
+} from './telemetry/channels.js';
 export { Logger, type LogLevel, type StderrLoggerOptions, silentLogger, stderrLogger } from './telemetry/logger.js';
 export type {
   ApplicationStatistics,

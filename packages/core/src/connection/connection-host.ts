@@ -1,7 +1,8 @@
 import type { Codec } from '../codec/codec.js';
 import type { Listener } from '../listener/listener.js';
 import type { Logger } from '../telemetry/logger.js';
-import type { Counters } from '../telemetry/statistics.js';
+import type { Counters, HandshakeFailure } from '../telemetry/statistics.js';
+import type { Endpoint } from '../transport/endpoint.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
 import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
 import type { CloseReason } from './connection.js';
@@ -9,6 +10,15 @@ import type { Deadlines } from './deadlines.js';
 import type { SocketConnection } from './socket-connection.js';
 
 type AnyConnection = SocketConnection<unknown, unknown>;
+
+/** How a TLS handshake has ended. */
+export interface HandshakeOutcome {
+  /** When it began, as `performance.now()`. */
+  readonly since: number;
+  readonly resumed: boolean;
+  /** `undefined` if it has succeeded. */
+  readonly failure: HandshakeFailure | undefined;
+}
 
 /** What a connection needs of its listener: prepared once for all connections, and told how each goes on. */
 export interface ConnectionHost {
@@ -26,6 +36,8 @@ export interface ConnectionHost {
   readonly linger: Deadlines<AnyConnection>;
   /** The certificates for `startTls(options)`. Throws StateError if there are none, ConfigurationError if they are wrong. */
   terminator(options: TlsOptions | undefined): TlsTerminator;
+  /** A handshake of `startTls()` has come to an end. */
+  handshakeEnded(client: { readonly remote: Endpoint }, outcome: HandshakeOutcome): void;
   /** `@OnConnection` has done its part, or the connection is gone: the acceptor is free for the next. Called once. */
   connectionStarted(connection: AnyConnection): void;
   /** The connection is not to count against `maxConnections` any more. */

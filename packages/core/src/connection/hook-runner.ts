@@ -1,9 +1,13 @@
 import type { Hooks } from '../decorators/hooks.js';
+import { hookStarts, traceHook } from '../telemetry/channels.js';
 import { asError } from './as-error.js';
+import type { Connection } from './connection.js';
 import { isPromise } from './promise-like.js';
 
 /** A hook that a connection calls: all but `@OnAccept`, which comes before there is one. */
 export type RunningHook = Exclude<keyof Hooks, 'accept' | 'className' | 'acceptIsStatic'>;
+
+type HookMethod = (this: object, connection: object, argument: unknown) => unknown;
 
 /** Who is told how the hooks end. */
 export interface HookObserver {
@@ -68,8 +72,11 @@ export class HookRunner {
     else this.#running = hook;
     let result: unknown;
     try {
-      const method = this.#hooks?.[hook] as (this: object, connection: object, argument: unknown) => unknown;
-      result = method.call(this.#owner as object, this.#connection, argument);
+      const method = this.#hooks?.[hook] as HookMethod;
+      const owner = this.#owner as object;
+      result = hookStarts.hasSubscribers
+        ? this.#trace(hook, () => method.call(owner, this.#connection, argument))
+        : method.call(owner, this.#connection, argument);
     } catch (error) {
       this.#leave(interrupts);
       this.#observer.hookThrew(hook, asError(error));
@@ -82,6 +89,11 @@ export class HookRunner {
       this.#leave(interrupts);
       this.#observer.hookReturned(hook, result);
     }
+  }
+
+  #trace(hook: RunningHook, call: () => unknown): unknown {
+    const connection = this.#connection as Connection<unknown, unknown>;
+    return traceHook({ listener: connection.listener, connection, hook }, call);
   }
 
   #wait(result: PromiseLike<unknown>, hook: RunningHook, interrupts: boolean): void {

@@ -6,6 +6,7 @@ import type { Codec } from '../codec/codec.js';
 import { type Hooks, hooksOf } from '../decorators/hooks.js';
 import type { Constructor } from '../decorators/metadata.js';
 import { ConnectionClosedError, StateError, TimeoutError, TlsError } from '../errors.js';
+import { channels } from '../telemetry/channels.js';
 import { endReading, hold, nobody, passOn, readOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
 import type { Admitted } from './admitted.js';
@@ -445,9 +446,9 @@ export class SocketConnection<In, Out>
 
   // What an upgrade to TLS tells.
 
-  upgraded(socket: TLSSocket): void {
+  upgraded(socket: TLSSocket, since: number): void {
     this.#upgrade = 'done';
-    this.host.counters.handshakeDone(socket.isSessionReused());
+    this.host.handshakeEnded(this, { since, resumed: socket.isSessionReused(), failure: undefined });
     passOn(this.socket, nobody);
     hold(socket, this);
     this.changeSocket(socket);
@@ -457,12 +458,13 @@ export class SocketConnection<In, Out>
     this.#reading = true;
   }
 
-  upgradeFailed(error: Error): void {
+  upgradeFailed(error: Error, since: number): void {
     // Before anything else, so that nothing that was sent for TLS leaves without it. Only a TLS socket that has failed has something
     // left to tell the client; it closes by itself.
     if (!(error instanceof TlsError) || error.failure === 'plaintext') resetSocket(this.socket);
     if (this.#isEnding) return;
-    this.host.counters.tls.failed[error instanceof TlsError ? error.failure : 'timeout']++;
+    const failure = error instanceof TlsError ? error.failure : 'timeout';
+    this.host.handshakeEnded(this, { since, resumed: false, failure });
     this.#fail(error);
   }
 
@@ -724,6 +726,9 @@ export class SocketConnection<In, Out>
   }
 
   #note(error: Error): void {
+    if (channels.error.hasSubscribers) {
+      channels.error.publish({ listener: this.host.listener, connection: this.#self, error });
+    }
     this.#error ??= error;
     this.#attention = true;
     if (isOfTheClient(error)) {

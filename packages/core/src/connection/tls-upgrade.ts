@@ -13,10 +13,10 @@ const HANDSHAKE_RECORD = 0x16;
 export interface UpgradingConnection {
   /** What was sent before is with the kernel. `early` bytes of what was received belong to the handshake. */
   handshakeBegins(early: number): void;
-  /** All is encrypted from here on. */
-  upgraded(socket: TLSSocket): void;
+  /** All is encrypted from here on. `since`: when the upgrade began, as `performance.now()`. */
+  upgraded(socket: TLSSocket, since: number): void;
   /** It is not to be: the connection fails. */
-  upgradeFailed(error: Error): void;
+  upgradeFailed(error: Error, since: number): void;
   socketFailed(error: Error): void;
   socketClosed(): void;
 }
@@ -35,6 +35,7 @@ export class TlsUpgrade implements OutboundSource, SocketHolder, HandshakeOwner 
   readonly #socket: Socket;
   readonly #terminator: TlsTerminator;
   readonly #timer: NodeJS.Timeout | undefined;
+  readonly #since = performance.now();
   #received: Buffer[] = [];
   #state: 'flushing' | 'handshake' | 'over' = 'flushing';
   #resolve: () => void = () => undefined;
@@ -98,7 +99,7 @@ export class TlsUpgrade implements OutboundSource, SocketHolder, HandshakeOwner 
       socket.destroy();
       return;
     }
-    this.#connection.upgraded(socket);
+    this.#connection.upgraded(socket, this.#since);
     this.#resolve();
     this.#goOn?.();
   }
@@ -133,7 +134,7 @@ export class TlsUpgrade implements OutboundSource, SocketHolder, HandshakeOwner 
   #fail(error: Error): void {
     if (!this.#settle()) return;
     this.#reject(error);
-    this.#connection.upgradeFailed(error);
+    this.#connection.upgradeFailed(error, this.#since);
   }
 
   /** Returns whether it was still open how it would end. */

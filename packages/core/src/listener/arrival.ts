@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Admitted } from '../connection/admitted.js';
 import type { Environment } from '../connection/environment.js';
+import { type Endpoint, remoteOf } from '../transport/endpoint.js';
 import type { SocketHolder } from '../transport/held-socket.js';
 import type { ProxyHeader } from '../transport/proxy-protocol/proxy-header.js';
 import type { ProxyHeaderReader } from '../transport/proxy-protocol/proxy-header-reader.js';
@@ -57,6 +58,11 @@ export class Arrival implements Admitted, SocketHolder {
     public ip: string,
     private readonly desk: ArrivalDesk,
   ) {}
+
+  /** The client's end, as far as it is known. */
+  get remote(): Endpoint {
+    return this.proxy?.source ?? remoteOf(this.socket);
+  }
 
   socketReceived(chunk: Buffer): boolean {
     return this.desk.received(this, chunk);

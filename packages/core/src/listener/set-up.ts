@@ -1,5 +1,6 @@
 import type { TLSSocket } from 'node:tls';
 import { asError } from '../connection/as-error.js';
+import type { HandshakeOutcome } from '../connection/connection-host.js';
 import { Deadlines } from '../connection/deadlines.js';
 import type { Environment } from '../connection/environment.js';
 import { isPromise } from '../connection/promise-like.js';
@@ -7,8 +8,8 @@ import type { Descriptor } from '../descriptor/descriptor.js';
 import { TimeoutError, TlsError } from '../errors.js';
 import type { FloodGate } from '../telemetry/flood-gate.js';
 import type { Logger } from '../telemetry/logger.js';
-import type { Counters, RejectReason } from '../telemetry/statistics.js';
-import { plainAddress, remoteOf } from '../transport/endpoint.js';
+import type { Counters, HandshakeFailure, RejectReason } from '../telemetry/statistics.js';
+import { type Endpoint, plainAddress } from '../transport/endpoint.js';
 import { hold, nextTurn, nobody, passOn, readOn } from '../transport/held-socket.js';
 import { ProxyHeaderReader } from '../transport/proxy-protocol/proxy-header-reader.js';
 import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
@@ -25,6 +26,7 @@ export interface SetUpHost {
   readonly logger: Logger;
   readonly gate: FloodGate;
   readonly counters: Counters;
+  handshakeEnded(client: { readonly remote: Endpoint }, outcome: HandshakeOutcome): void;
   readonly isStopping: boolean;
   /** Counts a client by its address, now that it is known; why it may not stay, if so. */
   identified(arrival: Arrival): RejectReason | undefined;
@@ -151,8 +153,7 @@ export class SetUp implements ArrivalDesk {
     if (arrival.state === 'accepting') {
       this.#acceptFailed(arrival, new TimeoutError('accept', limit));
     } else {
-      this.#host.counters.tls.failed.timeout++;
-      this.#handshakeEnded(arrival, new TimeoutError('handshake', limit), 'reset');
+      this.#handshakeEnded(arrival, new TimeoutError('handshake', limit), 'timeout');
     }
   }
 
@@ -192,7 +193,7 @@ export class SetUp implements ArrivalDesk {
 
   #headerFailed(arrival: Arrival, error: Error): void {
     this.#host.gate.info('refused a connection without a valid PROXY header', () => ({
-      remote: remoteOf(arrival.socket).address,
+      remote: arrival.remote.address,
       error: error.message,
     }));
     this.turnAway(arrival, 'proxyHeader');
@@ -234,7 +235,7 @@ export class SetUp implements ArrivalDesk {
 
   #acceptFailed(arrival: Arrival, error: unknown): void {
     if (arrival.state === 'done') return;
-    const fields = { listener: this.#host.listener.name, remote: remoteOf(arrival.socket).address, err: error };
+    const fields = { listener: this.#host.listener.name, remote: arrival.remote.address, err: error };
     if (error instanceof TimeoutError) this.#host.logger.warn(fields, '@OnAccept took too long');
     else this.#host.logger.error(fields, 'a connection could not be set up');
     if (!(error instanceof TimeoutError)) this.#host.counters.handlerErrors++;
@@ -272,7 +273,7 @@ export class SetUp implements ArrivalDesk {
       return;
     }
     this.#endStep(arrival);
-    this.#host.counters.handshakeDone(socket.isSessionReused());
+    this.#tellHandshake(arrival, socket.isSessionReused(), undefined);
     arrival.state = 'secured';
     // The carrier has nothing to tell any more that the encrypted socket does not tell as well.
     passOn(arrival.socket, nobody);
@@ -282,16 +283,17 @@ export class SetUp implements ArrivalDesk {
   }
 
   #handshakeFailed(arrival: Arrival, error: TlsError): void {
-    if (arrival.state !== 'handshake') return;
-    this.#host.counters.tls.failed[error.failure]++;
-    this.#handshakeEnded(arrival, error, 'closes');
+    if (arrival.state === 'handshake') this.#handshakeEnded(arrival, error, error.failure);
   }
 
-  #handshakeEnded(arrival: Arrival, error: TlsError | TimeoutError, closing: 'reset' | 'closes'): void {
-    this.#host.gate.info('TLS handshake failed', () => ({
-      remote: arrival.proxy?.source?.address ?? remoteOf(arrival.socket).address,
-      error: error.message,
-    }));
-    this.turnAway(arrival, 'handshake', closing);
+  #handshakeEnded(arrival: Arrival, error: Error, failure: HandshakeFailure): void {
+    this.#tellHandshake(arrival, false, failure);
+    this.#host.gate.info('TLS handshake failed', () => ({ remote: arrival.remote.address, error: error.message }));
+    // One that has failed closes by itself, behind what it has to tell the client.
+    this.turnAway(arrival, 'handshake', failure === 'timeout' ? 'reset' : 'closes');
+  }
+
+  #tellHandshake(arrival: Arrival, resumed: boolean, failure: HandshakeFailure | undefined): void {
+    this.#host.handshakeEnded(arrival, { since: arrival.since, resumed, failure });
   }
 }

@@ -5,18 +5,19 @@ import type { Codec } from '../codec/codec.js';
 import type { Admitted } from '../connection/admitted.js';
 import { asError } from '../connection/as-error.js';
 import type { CloseReason, Connection } from '../connection/connection.js';
-import type { ConnectionHost } from '../connection/connection-host.js';
+import type { ConnectionHost, HandshakeOutcome } from '../connection/connection-host.js';
 import { Deadlines } from '../connection/deadlines.js';
 import { type Environment, rootEnvironment } from '../connection/environment.js';
 import { SocketConnection } from '../connection/socket-connection.js';
 import type { Descriptor } from '../descriptor/descriptor.js';
 import { StateError } from '../errors.js';
+import { channels } from '../telemetry/channels.js';
 import { FloodGate } from '../telemetry/flood-gate.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Counters, type ListenerStatistics, type RejectReason } from '../telemetry/statistics.js';
 import { startTimer } from '../timer.js';
 import { canReusePort } from '../transport/bind.js';
-import { type Endpoint, plainAddress } from '../transport/endpoint.js';
+import { type Endpoint, plainAddress, remoteOf } from '../transport/endpoint.js';
 import { descriptorCeiling, descriptorOf } from '../transport/file-descriptors.js';
 import { hold, resetSocket } from '../transport/held-socket.js';
 import { TrustedNetworks } from '../transport/proxy-protocol/trusted-networks.js';
@@ -114,7 +115,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.send = new Deadlines(timeouts.send, sent, (connection) => connection.sendExpired());
     this.linger = new Deadlines(LINGER, sent, (connection) => connection.lingerExpired());
     this.gate = new FloodGate(logger, { listener: descriptor.name });
-    this.#alarms = descriptor.alarms.length === 0 ? undefined : new Alarms(descriptor.alarms, descriptor.name, logger);
+    this.#alarms = descriptor.alarms.length === 0 ? undefined : new Alarms(descriptor.alarms, this, logger);
     this.#admission = new Admission(descriptor, this);
     this.#setUp = new SetUp(this, descriptor, owners, tls.secure);
     this.#trusted =
@@ -245,6 +246,11 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
   // Starting and stopping.
 
+  #become(status: ListenerStatus): void {
+    this.#status = status;
+    if (channels.listenerStatus.hasSubscribers) channels.listenerStatus.publish({ listener: this, status });
+  }
+
   /** Binds. What arrives is held until `open`. Rejects with a ListenError. */
   bind(): Promise<void> {
     if (this.#descriptor.options.reusePort && !canReusePort()) {
@@ -259,7 +265,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   /** The application is up: serves those who came already, and whoever comes. */
   open(): void {
     if (this.#status !== 'starting') return;
-    this.#status = 'listening';
+    this.#become('listening');
     this.logger.info({ listener: this.name, address: this.#binding.description }, 'listening');
     const held = this.#held;
     this.#held = [];
@@ -274,7 +280,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
           `${this.name} listens on an inherited descriptor, which cannot be opened again: it can be stopped, not suspended`,
         );
       }
-      this.#status = 'suspended';
+      this.#become('suspended');
       this.#binding.release();
       this.logger.info({ listener: this.name }, 'suspended');
     });
@@ -287,7 +293,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       await this.#binding.bind();
       // A stop that came meanwhile is next in turn, and releases it.
       if (this.isStopping) return;
-      this.#status = 'listening';
+      this.#become('listening');
       this.logger.info({ listener: this.name, address: this.#binding.description }, 'resumed');
     });
   }
@@ -309,7 +315,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
   async #drain(): Promise<void> {
     const before = this.#status;
-    this.#status = 'draining';
+    this.#become('draining');
     await this.#binding.inTurn(async () => this.#binding.release());
     for (const socket of this.#held.splice(0)) {
       this.counters.accepted++;
@@ -320,7 +326,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.#setUp.stop();
     for (const connection of this.#connections) connection.stop();
     await this.waitForConnections((open) => open === 0);
-    this.#status = 'stopped';
+    this.#become('stopped');
     this.gate.close();
     this.#tellOver();
     if (before !== 'starting') this.logger.info({ listener: this.name }, 'stopped');
@@ -389,8 +395,15 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   #refuse(socket: Socket, reason: RejectReason): void {
-    this.counters.rejected[reason]++;
+    this.#rejected(socket, reason, undefined);
     resetSocket(socket);
+  }
+
+  #rejected(socket: Socket, reason: RejectReason, remote: Endpoint | undefined): void {
+    this.counters.rejected[reason]++;
+    if (channels.rejected.hasSubscribers) {
+      channels.rejected.publish({ listener: this, reason, remote: remote ?? remoteOf(socket) });
+    }
   }
 
   #distrust({ remoteAddress }: Socket, trusted: TrustedNetworks): RejectReason | undefined {
@@ -432,7 +445,8 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
   turnedAway(arrival: Arrival, reason: RejectReason): void {
     arrival.state = 'done';
-    this.#refuse(arrival.socket, reason);
+    this.#rejected(arrival.socket, reason, arrival.proxy?.source);
+    resetSocket(arrival.socket);
   }
 
   identified(arrival: Arrival): RejectReason | undefined {
@@ -440,14 +454,14 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   abandoned(arrival: Arrival): void {
-    this.counters.rejected.client++;
+    this.#rejected(arrival.socket, 'client', arrival.proxy?.source);
     this.#admission.abandon(arrival);
   }
 
   refused(arrival: Arrival, reason: RejectReason, closing: 'reset' | 'closes'): void {
     arrival.state = 'done';
-    if (closing === 'reset') this.#refuse(arrival.socket, reason);
-    else this.counters.rejected[reason]++;
+    this.#rejected(arrival.socket, reason, arrival.proxy?.source);
+    if (closing === 'reset') resetSocket(arrival.socket);
     this.#gone(arrival);
   }
 
@@ -472,11 +486,23 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       return;
     }
     this.#connections.add(connection);
+    if (channels.open.hasSubscribers) channels.open.publish({ listener: this, connection });
     connection.start(owner, this.#owners.hooks);
     if (arrival.ended) connection.socketEnded();
   }
 
   // What a connection tells.
+
+  handshakeEnded(client: { readonly remote: Endpoint }, { since, resumed, failure }: HandshakeOutcome): void {
+    const { tls } = this.counters;
+    if (failure === undefined) tls.handshakes++;
+    else tls.failed[failure]++;
+    if (resumed) tls.resumed++;
+    if (channels.handshake.hasSubscribers) {
+      const duration = performance.now() - since;
+      channels.handshake.publish({ listener: this, remote: client.remote, duration, resumed, failure });
+    }
+  }
 
   connectionStarted(): void {
     this.#setUp.acceptors.leave();
@@ -491,6 +517,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.counters.bytesIn += connection.bytesRead;
     this.counters.bytesOut += connection.bytesWritten;
     this.counters.closed[reason.kind]++;
+    if (channels.close.hasSubscribers) channels.close.publish({ listener: this, connection, reason });
   }
 
   connectionFinished(connection: AnyConnection): void {

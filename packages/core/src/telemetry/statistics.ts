@@ -117,9 +117,4 @@ export class Counters {
       other: 0,
     } satisfies Record<HandshakeFailure, number> as Record<HandshakeFailure, number>,
   };
-
-  handshakeDone(resumed: boolean): void {
-    this.tls.handshakes++;
-    if (resumed) this.tls.resumed++;
-  }
 }
