@@ -13,7 +13,13 @@ export interface DripOptions {
  * when the connection is closed, by whomever.
  *
  * @example
+ * ```ts
+ * import { drip, TestClient } from '@reagent/testing';
+ *
+ * await using client = await TestClient.connect({ port: 8080 });
  * const sent = await drip(client, 'GET / HTTP/1.1\r\n', { every: 50 });
+ * console.log(`${sent} bytes until ${await client.closed()}`);
+ * ```
  *
  * @returns how many bytes were sent
  */

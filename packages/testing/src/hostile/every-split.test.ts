@@ -169,6 +169,15 @@ describe('over a socket', () => {
     });
   });
 
+  it('so too in memory', async () => {
+    await using app = await createTestApp(Lengths, { transport: 'memory' }).start();
+    await everySplit('1234', async ({ chunks, send }) => {
+      await using client = await app.connect(Lengths);
+      await send(client);
+      await client.receive(chunks.map(({ length }) => `${length},`).join(''));
+    });
+  });
+
   it('so too with TLS, and with a codec', async () => {
     const { server } = await certificates();
 

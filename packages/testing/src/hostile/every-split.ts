@@ -22,11 +22,17 @@ export interface EverySplitOptions {
  * pieces themselves, for a codec alone.
  *
  * @example
- * await everySplit('GET a\r\nGET b\r\n', async ({ send }) => {
- *   await using client = await app.connect(Store);
- *   await send(client);
- *   await client.receive('1\r\n2\r\n');
- * });
+ * ```ts
+ * import { everySplit, type TestApp } from '@reagent/testing';
+ *
+ * async function answersBoth(app: TestApp) {
+ *   await everySplit('GET a\r\nGET b\r\n', async ({ send }) => {
+ *     await using client = await app.connect('Store');
+ *     await send(client);
+ *     await client.receive('1\r\n2\r\n');
+ *   });
+ * }
+ * ```
  *
  * @throws SplitError with the first split that failed and, as its cause, what went wrong.
  */

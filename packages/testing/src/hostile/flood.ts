@@ -47,8 +47,12 @@ type FloodState = Exclude<keyof FloodCounts, 'answered'>;
  * a server that accepts can be told from one that is about to reset: wait for what you expect.
  *
  * @example
- * await using crowd = await flood(100, app.listener(Chat), { send: 'hello\n' });
+ * ```ts
+ * import { flood } from '@reagent/testing';
+ *
+ * await using crowd = await flood(100, { port: 8080 }, { send: 'hello\n' });
  * await crowd.waitFor(({ answered, reset }) => answered === 10 && reset === 90);
+ * ```
  *
  * @throws FloodError when not all have come so far within the time limit (`timeout`, 2 000 ms if none is given); the system's error
  *   when they cannot be made, such as EMFILE where the process is out of file descriptors

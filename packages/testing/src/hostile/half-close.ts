@@ -5,7 +5,12 @@ import type { TimeLimit } from '../client/test-client-options.js';
  * Sends the last that the client has to say and a FIN right behind it, as `printf … | nc -N` does, and reads to the end.
  *
  * @example
- * expect(String(await halfClose(client, 'hello\n'))).toBe('hello\n');
+ * ```ts
+ * import { halfClose, TestClient } from '@reagent/testing';
+ *
+ * await using client = await TestClient.connect({ port: 8080 });
+ * console.log(String(await halfClose(client, 'hello\n')));
+ * ```
  *
  * @returns all that arrived and was not taken, up to the server's FIN
  * @throws TestClientError when the server resets, or nothing comes within the time limit

@@ -18,8 +18,12 @@ export interface HalfProxyHeaderOptions extends Pick<TestClientOptions, 'timeout
  * Connects to a listener that expects a PROXY header, begins one and says no more.
  *
  * @example
- * await using client = await halfProxyHeader(app.listener(Behind), { version: 2 });
- * expect(await client.closed()).toBe('reset');
+ * ```ts
+ * import { halfProxyHeader } from '@reagent/testing';
+ *
+ * await using client = await halfProxyHeader({ port: 8080 }, { version: 2 });
+ * console.log(await client.closed());
+ * ```
  */
 export async function halfProxyHeader(
   target: HostileTarget,

@@ -6,8 +6,12 @@ import { addressOf, type HostileTarget } from './target.js';
  * Connects and never reads, so that what the server sends fills the buffers between them and then waits at the server.
  *
  * @example
- * await using client = await neverReads(app.listener(Clock));
+ * ```ts
+ * import { neverReads } from '@reagent/testing';
+ *
+ * await using client = await neverReads({ port: 8080 });
  * await client.send('everything\n');
+ * ```
  */
 export async function neverReads(
   target: HostileTarget,

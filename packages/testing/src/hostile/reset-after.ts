@@ -9,7 +9,12 @@ export type ResetMoment = { readonly received: number } | { readonly sent: strin
  * end is closed.
  *
  * @example
- * await resetAfter(client, { sent: 'CONTENT-LENGTH: 1000\r\n\r\nthe beginn' });
+ * ```ts
+ * import { resetAfter, TestClient } from '@reagent/testing';
+ *
+ * await using client = await TestClient.connect({ port: 8080 });
+ * await resetAfter(client, { sent: 'Content-Length: 1000\r\n\r\nthe beginn' });
+ * ```
  *
  * @throws TestClientError when it does not come so far within the time limit
  */

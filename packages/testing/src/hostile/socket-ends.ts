@@ -1,6 +1,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 import { now } from '../client/real-time.js';
+import type { MemorySocket } from '../memory/memory-socket.js';
+import { memorySockets } from '../memory/memory-transport.js';
 
 // As it was when this was loaded, since a test may put a faked one in its place.
 const { setImmediate: startImmediate } = globalThis;
@@ -11,26 +13,29 @@ export interface PortBearer {
 }
 
 interface ServerEnd {
-  readonly socket: Socket;
+  readonly socket: Socket | MemorySocket;
   readonly remotePort: number | undefined;
 }
 
 /**
- * The sockets that are opened in this process while it watches: the client's end of a connection, and the server's where the server
- * is in this process too. Together they tell whether what one has sent was read by the other, which no client can see.
+ * The sockets that are opened in this process while it watches, those in memory included: the client's end of a connection, and the
+ * server's where the server is in this process too. Together they tell whether what one has sent was read by the other, which no client
+ * can see.
  */
 export class SocketEnds implements Disposable {
-  #clients: Socket[] = [];
+  #clients: (Socket | MemorySocket)[] = [];
   #servers: ServerEnd[] = [];
 
   constructor() {
     subscribe('net.client.socket', this.#clientOpened);
     subscribe('net.server.socket', this.#serverOpened);
+    memorySockets.subscribe(this.#pairMade);
   }
 
   [Symbol.dispose](): void {
     unsubscribe('net.client.socket', this.#clientOpened);
     unsubscribe('net.server.socket', this.#serverOpened);
+    memorySockets.unsubscribe(this.#pairMade);
     this.forget();
   }
 
@@ -72,7 +77,7 @@ export class SocketEnds implements Disposable {
   }
 
   /** Those of Unix sockets cannot be told apart, so there it is all of them. */
-  #clientEnds({ localPort }: PortBearer): Socket[] {
+  #clientEnds({ localPort }: PortBearer): readonly (Socket | MemorySocket)[] {
     return this.#clients.filter((socket) => socket.localPort === localPort);
   }
 
@@ -84,5 +89,11 @@ export class SocketEnds implements Disposable {
     const { socket } = message as { socket: Socket };
     // Asked for at once: a closed socket no longer knows it.
     this.#servers.push({ socket, remotePort: socket.remotePort });
+  };
+
+  readonly #pairMade = (message: unknown): void => {
+    const { server, client } = message as { server: MemorySocket; client: MemorySocket };
+    this.#clients.push(client);
+    this.#servers.push({ socket: server, remotePort: server.remotePort });
   };
 }

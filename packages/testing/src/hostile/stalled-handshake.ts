@@ -12,8 +12,12 @@ export interface StalledHandshakeOptions extends Pick<TestClientOptions, 'timeou
  * Connects to a TLS listener, begins the handshake and says no more. The client is a plain one, without TLS.
  *
  * @example
- * await using client = await stalledHandshake(app.listener(Secure));
- * expect(await client.closed()).toBe('reset');
+ * ```ts
+ * import { stalledHandshake } from '@reagent/testing';
+ *
+ * await using client = await stalledHandshake({ port: 8443 });
+ * console.log(await client.closed());
+ * ```
  */
 export async function stalledHandshake(
   target: HostileTarget,

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 import type { Listener } from '@reagent/core';
 import type { ClientTransport } from '../client/client-transport.js';
@@ -10,6 +11,9 @@ const FIRST_PORT = 32_768;
 const PORTS = 65_536 - FIRST_PORT;
 
 let lastPort = 0;
+
+/** Tells of each pair of sockets, as those of `node:net` are told of. */
+export const memorySockets = channel('reagent.testing.memory-sockets');
 
 /** A connection to a listener through memory: the same admission, steps and hooks, and no port. */
 export class MemoryTransport implements ClientTransport {
@@ -28,6 +32,7 @@ export class MemoryTransport implements ClientTransport {
       port: FIRST_PORT + (lastPort++ % PORTS),
     });
     this.stream = client;
+    memorySockets.publish({ server, client });
     // It has all that a listener uses of a socket; its type has more.
     listener.accept(server as unknown as Socket);
   }
@@ -36,7 +41,7 @@ export class MemoryTransport implements ClientTransport {
     return this.stream.localPort;
   }
 
-  reset(): void {
-    this.stream.resetAndDestroy();
+  resetWhenDestroyed(): void {
+    this.stream.resetAndClosing = true;
   }
 }

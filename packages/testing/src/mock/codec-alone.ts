@@ -7,9 +7,12 @@ import { MockInbound } from './mock-inbound.js';
  * The messages of a stream that comes in these chunks and ends behind them.
  *
  * @example
- * await everySplit('one\ntwo\n', ({ chunks }) => {
- *   expect(decodeChunks(lines(), chunks)).toEqual(['one', 'two']);
- * });
+ * ```ts
+ * import { lines } from '@reagent/core';
+ * import { decodeChunks } from '@reagent/testing';
+ *
+ * console.log(decodeChunks(lines(), ['one\nt', 'wo\n'])); // ['one', 'two']
+ * ```
  *
  * @throws what the codec throws
  */

@@ -311,6 +311,9 @@ it('goes with fake timers', async () => {
     await outcome;
     conn.receiveBytes('not lost');
     expect(String(await conn.recv())).toBe('not lost');
+    const served = conn.recv({ timeout: 60_000 });
+    conn.receiveBytes('in time');
+    expect(String(await served)).toBe('in time');
     expect(vi.getTimerCount()).toBe(0);
   } finally {
     vi.useRealTimers();

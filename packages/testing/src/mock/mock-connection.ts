@@ -226,7 +226,13 @@ export class MockConnection<In = Buffer, Out = Uint8Array | string>
    * The connection closes at once, for whatever reason. Default: the client resets it.
    *
    * @example
+   * ```ts
+   * import { TimeoutError } from '@reagent/core';
+   * import { mockConnection } from '@reagent/testing';
+   *
+   * const conn = mockConnection();
    * conn.failWith({ kind: 'timeout', error: new TimeoutError('idle', 60_000) });
+   * ```
    */
   failWith(reason: CloseReason = { kind: 'reset', error: resetError() }): void {
     if (this.#phase === 'closed') return;
@@ -563,9 +569,20 @@ export class MockConnection<In = Buffer, Out = Uint8Array | string>
  * A connection for the unit test of a handler, without an application and without a socket.
  *
  * @example
+ * ```ts
+ * import { type Connection, lines } from '@reagent/core';
+ * import { mockConnection } from '@reagent/testing';
+ *
+ * class Greeter {
+ *   greet(conn: Connection<string>, name: string) {
+ *     conn.send(`hello, ${name}`);
+ *   }
+ * }
+ *
  * const conn = mockConnection(lines());
- * new Greeter(clock).greet(conn, 'Ada');
- * expect(conn.sent).toEqual(['hello, Ada']);
+ * new Greeter().greet(conn, 'Ada');
+ * console.log(conn.sent); // ['hello, Ada']
+ * ```
  *
  * @param codec Default: `bytes()`.
  */

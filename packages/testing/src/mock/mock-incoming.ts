@@ -46,9 +46,20 @@ export class MockIncoming extends Incoming {
  * What an `@OnAccept` method is called with, without a socket.
  *
  * @example
+ * ```ts
+ * import type { Incoming } from '@reagent/core';
+ * import { mockIncoming } from '@reagent/testing';
+ *
+ * class Guarded {
+ *   admit(incoming: Incoming) {
+ *     if (incoming.remote.address === '192.0.2.1') incoming.reject();
+ *   }
+ * }
+ *
  * const incoming = mockIncoming({ remote: { address: '192.0.2.1', port: 50_000, family: 'IPv4' } });
- * new Guarded(blocklist).admit(incoming);
- * expect(incoming.rejected).toBe(true);
+ * new Guarded().admit(incoming);
+ * console.log(incoming.rejected); // true
+ * ```
  */
 export function mockIncoming(options?: MockIncomingOptions): MockIncoming {
   return new MockIncoming(options);
