@@ -521,7 +521,8 @@ export class SocketConnection<In, Out>
     // What `recv` was rejected with because of the connection's own end is no error of the hook, nor is that end thrown once more.
     const isKnown =
       error === this.reason?.error || (error instanceof ConnectionClosedError && error.reason === this.reason);
-    if (!isKnown) this.host.counters.handlerErrors++;
+    // What a client brings about, such as a `recv` that takes too long, is no fault of the hook that lets it through.
+    if (!isKnown && !isOfTheClient(error)) this.host.counters.handlerErrors++;
     if (hook === 'connection') this.#markStarted();
     if (hook === 'close') {
       if (!isKnown) this.#report(error, '@OnClose failed');

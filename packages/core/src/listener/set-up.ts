@@ -76,6 +76,12 @@ export class SetUp implements ArrivalDesk {
     for (const arrival of this.#slow) this.turnAway(arrival, 'shutdown');
   }
 
+  /** An admitted client gets an acceptor, or waits for one. */
+  enter(arrival: Arrival): void {
+    this.acceptors.enter(arrival);
+    if (arrival.state === 'admitted') readOn(arrival.socket);
+  }
+
   /** Gives an admitted client up, and its acceptor with it. */
   turnAway(arrival: Arrival, reason: RejectReason, closing: 'reset' | 'closes' = 'reset'): void {
     if (arrival.state === 'done') return;
@@ -89,7 +95,7 @@ export class SetUp implements ArrivalDesk {
 
   received(arrival: Arrival, chunk: Buffer): boolean {
     if (arrival.state === 'header') return this.#readHeader(arrival, chunk);
-    // What follows the handshake at once has been decrypted already, and waits for the connection.
+    // What has come while it waited, or follows the handshake at once and has been decrypted already, is for the next step.
     arrival.early = arrival.early === undefined ? chunk : Buffer.concat([arrival.early, chunk]);
     return false;
   }
@@ -163,9 +169,12 @@ export class SetUp implements ArrivalDesk {
     arrival.state = 'header';
     arrival.reader = new ProxyHeaderReader(versions);
     this.#beginStep(arrival, this.#headers);
-    readOn(arrival.socket);
-    // It may have come, or gone, at once.
-    if (arrival.state === 'header') this.acceptors.lend(arrival);
+    const early = arrival.early;
+    arrival.early = undefined;
+    if (early === undefined || this.#readHeader(arrival, early)) readOn(arrival.socket);
+    if (arrival.state !== 'header') return;
+    if (arrival.ended) this.turnAway(arrival, 'client');
+    else this.acceptors.lend(arrival);
   }
 
   #readHeader(arrival: Arrival, chunk: Buffer): boolean {
@@ -216,6 +225,7 @@ export class SetUp implements ArrivalDesk {
       return;
     }
     this.#beginStep(arrival, this.#steps);
+    readOn(arrival.socket);
     decision.then(decide, (error) => this.#acceptFailed(arrival, error));
   }
 

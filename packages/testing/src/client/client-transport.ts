@@ -18,8 +18,8 @@ export interface ClientTransport {
   readonly localPort: number | undefined;
   /** The address of the server, while it is connected; `undefined` where there is none. */
   readonly remote: { readonly address: string; readonly port: number } | undefined;
-  /** Ends it at once, with a RST where there is such a thing. */
-  reset(): void;
+  /** Has its stream end with a RST when it is destroyed, where there is such a thing. */
+  resetWhenDestroyed(): void;
 }
 
 /** A TCP or Unix socket that is about to connect. */
@@ -53,8 +53,8 @@ export class SocketTransport implements ClientTransport {
   }
 
   /** A Unix socket is closed, it has no RST. */
-  reset(): void {
-    if (this.#isTcp) this.stream.resetAndDestroy();
-    else this.stream.destroy();
+  resetWhenDestroyed(): void {
+    // What Node.js's `resetAndDestroy` sets too, but that first sends what is left.
+    if (this.#isTcp) (this.stream as Socket & { resetAndClosing: boolean }).resetAndClosing = true;
   }
 }

@@ -84,7 +84,9 @@ export class Link {
 
   reset(): void {
     if (this.#own !== 'gone') this.transcript.add('sent', 'reset');
-    this.#transport.reset();
+    this.#transport.resetWhenDestroyed();
+    // From the top: Node.js crashes where TLS is destroyed over a socket that was reset.
+    this.#stream.destroy();
   }
 
   destroy(): void {

@@ -434,7 +434,10 @@ describe('over something else than a socket', () => {
     const [near, far] = duplexPair();
     const transport = { stream: near, connecting: false, name: 'memory', host: 'localhost', localPort: undefined };
     const peer = new TLSSocket(far, { isServer: true, ...authority.server });
-    const client = await TestClient.over({ ...transport, remote: undefined, reset: () => {} }, { secure: true });
+    const client = await TestClient.over(
+      { ...transport, remote: undefined, resetWhenDestroyed: () => {} },
+      { secure: true },
+    );
     near.destroy(new Error('unplugged'));
     await client.closed();
     await client.send('x').catch(() => {});
@@ -452,7 +455,7 @@ describe('over something else than a socket', () => {
     const peer = new TLSSocket(far, { isServer: true, ...authority.server });
     peer.on('data', (chunk) => peer.write(chunk));
     const client = await TestClient.over(
-      { ...transport, remote: undefined, reset: () => resets.push('reset') },
+      { ...transport, remote: undefined, resetWhenDestroyed: () => resets.push('reset') },
       { codec: lines(), secure: { ca: authority.ca.cert } },
     );
     expect(client.authorized).toBe(true);
