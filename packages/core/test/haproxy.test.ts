@@ -1,13 +1,12 @@
 // What a listener learns of its clients through HAProxy, and of HAProxy itself.
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { proxyTlvTypes } from '@reagent/core';
 import { TestClient } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
 import { Behind, behind, greeting, nothingIsLeft, rejected } from './support/behind.js';
 import { Haproxy, noHaproxy, relay } from './support/haproxy.js';
+import { TemporaryDirectory } from './support/temporary-directory.js';
 import { until } from './support/until.js';
 
 describe.skipIf(noHaproxy !== '')(`through HAProxy${noHaproxy}`, () => {
@@ -50,8 +49,8 @@ describe.skipIf(noHaproxy !== '')(`through HAProxy${noHaproxy}`, () => {
     });
 
     it('reaches a listener on a Unix socket', async () => {
-      await using directory = await temporary();
-      const path = join(directory.path, 'behind.sock');
+      await using directory = await TemporaryDirectory.make();
+      const path = directory.at('behind.sock');
       await using _app = await behind({ path }).start();
       await using haproxy = await Haproxy.start(relay({ server: `unix@${path} ${sending}` }));
       await using client = await TestClient.connect({ port: haproxy.port });
@@ -194,8 +193,3 @@ describe.skipIf(noHaproxy !== '')(`the health checks of HAProxy${noHaproxy}`, ()
     await client.line();
   });
 });
-
-async function temporary(): Promise<AsyncDisposable & { readonly path: string }> {
-  const path = await mkdtemp(join(tmpdir(), 'reagent-'));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
-}

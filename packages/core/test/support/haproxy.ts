@@ -11,6 +11,12 @@ import { needs } from './program.js';
 
 const LIMIT_MS = 10_000;
 
+/** What it says when its configuration is in effect. */
+const LOADED = /Loading success/g;
+
+/** How often a signal is sent until it has an effect. */
+const SIGNAL_MS = 100;
+
 /** What the name of a test says where HAProxy is missing; empty where it is not. */
 export const noHaproxy: string = needs('haproxy');
 
@@ -70,6 +76,8 @@ export class Haproxy implements AsyncDisposable {
   readonly directory: string;
   readonly #child: ChildProcessByStdio<null, Readable, Readable>;
   readonly #exit: Promise<unknown>;
+  /** Nothing is to stay behind when a test is given up. */
+  readonly #endWithTests = () => this.#child.kill('SIGTERM');
   #log = '';
   #heard = () => {};
 
@@ -78,6 +86,7 @@ export class Haproxy implements AsyncDisposable {
     this.ports = ports;
     this.directory = at;
     this.#exit = once(child, 'exit');
+    process.once('exit', this.#endWithTests);
     for (const output of [child.stdout, child.stderr]) {
       output.setEncoding('utf8').on('data', (text: string) => {
         this.#log += text;
@@ -102,7 +111,7 @@ export class Haproxy implements AsyncDisposable {
     for (const socket of sockets) socket.close();
     const haproxy = new Haproxy(child as ChildProcessByStdio<null, Readable, Readable>, ports, directory);
     try {
-      await haproxy.logged(/Loading success/);
+      await haproxy.logged(LOADED);
     } catch (error) {
       await haproxy[Symbol.asyncDispose]();
       throw error;
@@ -134,24 +143,27 @@ export class Haproxy implements AsyncDisposable {
   /** A new worker takes over, with another configuration if one is given; the old one serves what it has. */
   async reload(configuration?: string): Promise<void> {
     if (configuration !== undefined) await writeFile(join(this.directory, 'haproxy.cfg'), configuration);
-    const before = this.#log.match(/Loading success/g)?.length ?? 0;
-    this.kill('SIGUSR2');
-    await this.logged(/Loading success/, before + 1);
+    const before = this.#log.match(LOADED)?.length ?? 0;
+    await this.#signal('SIGUSR2', this.logged(/Reloading/, before));
+    await this.logged(LOADED, before + 1);
   }
 
-  /** SIGTERM has it drop its connections and end, SIGUSR1 end when its connections have. */
-  kill(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
-  }
-
-  async exit(): Promise<void> {
-    await this.#exit;
+  /** Drops its connections, and ends. */
+  async stop(): Promise<void> {
+    await this.#signal('SIGTERM', this.#exit);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) this.kill('SIGTERM');
-    await this.#exit;
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await this.stop();
+    process.off('exit', this.#endWithTests);
     await rm(this.directory, { recursive: true, force: true });
+  }
+
+  /** Sends a signal until it has had its effect: while a master starts, signals are lost. */
+  async #signal(signal: NodeJS.Signals, effect: Promise<unknown>): Promise<void> {
+    this.#child.kill(signal);
+    const timer = setInterval(() => this.#child.kill(signal), SIGNAL_MS);
+    await effect.finally(() => clearInterval(timer));
   }
 }
 
