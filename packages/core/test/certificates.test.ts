@@ -419,6 +419,19 @@ describe('watch: true', { timeout: LOADED }, () => {
     expect(await shown(app)).toBe('second');
   });
 
+  it('does not repeat what a call has reloaded already', async () => {
+    await using app = await watching();
+    await files.write('server', second);
+    await app.listener(Echo).reloadCertificates();
+    for (let looked = 0; looked < 5; looked++) {
+      vi.advanceTimersByTime(1_000);
+      // The next look is planned when one is done.
+      do await nextTurn();
+      while (vi.getTimerCount() === 0);
+    }
+    expect(app.logs.filter(({ message }) => message === 'certificates reloaded')).toHaveLength(1);
+  });
+
   it('looks at nothing any more when the listener has stopped', async () => {
     const app = await watching();
     expect(vi.getTimerCount()).toBe(1);
