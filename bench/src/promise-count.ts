@@ -3,7 +3,7 @@
 import type { Machine } from './machine.js';
 import type { Measurement, Outcome } from './outcome.js';
 import { LoadProcess, ServerProcess } from './processes.js';
-import { echo, type Load, visits } from './scenarios.js';
+import { echo, encryptedEcho, handshakes, type Load, visits } from './scenarios.js';
 
 const SECONDS = 0.3;
 
@@ -19,6 +19,18 @@ const cases: readonly {
     peer: 'reagent-push',
     load: visits,
     budget: 'promises a connection, push',
+  },
+  {
+    name: 'reagent @OnData, echo over TLS',
+    peer: 'reagent-tls-push',
+    load: encryptedEcho,
+    budget: 'promises a message, push over TLS',
+  },
+  {
+    name: 'reagent @OnData, connect, handshake, echo, close',
+    peer: 'reagent-tls-push',
+    load: handshakes,
+    budget: 'promises a connection, push over TLS',
   },
   { name: 'reagent for await, echo', peer: 'reagent-pull', load: echo },
   { name: 'node:net for await, echo', peer: 'bare-iterated', load: echo },
