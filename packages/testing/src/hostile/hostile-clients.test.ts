@@ -7,6 +7,7 @@ import { certificates } from '../certificates/certificates.js';
 import { createTestApp } from '../create-test-app.js';
 import { clientHello } from './client-hello.js';
 import { drip } from './drip.js';
+import { flood } from './flood.js';
 import { halfClose } from './half-close.js';
 import { halfProxyHeader } from './half-proxy-header.js';
 import { neverReads } from './never-reads.js';
@@ -196,6 +197,17 @@ describe('a stalled handshake', () => {
     expect(hello.includes('example.com')).toBe(true);
     expect(hello.includes('h2')).toBe(true);
   });
+});
+
+it('they come in memory too, to a listener that is bound to nothing', async () => {
+  @Reagent({ port: 0, proxyProtocol: true, timeouts: { proxyHeader: 20 } })
+  class Behind extends Lengths {}
+
+  await using app = await createTestApp(Behind, { transport: 'memory' }).start();
+  await using client = await halfProxyHeader(app.listener(Behind));
+  await client.closed();
+  expect(app.listener(Behind).stats().connections.rejected.proxyHeader).toBe(1);
+  await expect(flood(2, app.listener(Behind))).rejects.toThrow('Behind is bound to no address');
 });
 
 describe('half a PROXY header', () => {

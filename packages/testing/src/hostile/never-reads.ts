@@ -1,6 +1,6 @@
-import { TestClient } from '../client/test-client.js';
+import type { TestClient } from '../client/test-client.js';
 import type { TestClientOptions } from '../client/test-client-options.js';
-import { addressOf, type HostileTarget } from './target.js';
+import { connectTo, type HostileTarget } from './target.js';
 
 /**
  * Connects and never reads, so that what the server sends fills the buffers between them and then waits at the server.
@@ -17,7 +17,7 @@ export async function neverReads(
   target: HostileTarget,
   options: Pick<TestClientOptions, 'timeout' | 'localAddress'> = {},
 ): Promise<TestClient> {
-  const client = await TestClient.connect(addressOf(target), options);
+  const client = await connectTo(target, options);
   client.pause();
   return client;
 }

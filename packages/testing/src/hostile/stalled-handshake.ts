@@ -1,7 +1,7 @@
-import { TestClient } from '../client/test-client.js';
+import type { TestClient } from '../client/test-client.js';
 import type { TestClientOptions } from '../client/test-client-options.js';
 import { clientHello } from './client-hello.js';
-import { addressOf, type HostileTarget } from './target.js';
+import { connectTo, type HostileTarget } from './target.js';
 
 export interface StalledHandshakeOptions extends Pick<TestClientOptions, 'timeout' | 'localAddress'> {
   /** How many bytes of the ClientHello are sent. Default: half of them. 0 sends nothing. */
@@ -33,7 +33,7 @@ export async function connectAndSend(
   bytes: Uint8Array,
   options: TestClientOptions,
 ): Promise<TestClient> {
-  const client = await TestClient.connect(addressOf(target), options);
+  const client = await connectTo(target, options);
   try {
     if (bytes.length > 0) await client.write(bytes);
     return client;
