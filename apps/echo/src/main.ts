@@ -4,6 +4,8 @@ import { type Options, readOptions, UsageError, usage } from './options.js';
 import { PullEcho } from './pull-echo.js';
 import { PushEcho } from './push-echo.js';
 import { SessionEcho } from './session-echo.js';
+import { TlsAppModule } from './tls-app.module.js';
+import { TlsEcho } from './tls-echo.js';
 
 try {
   const options = readOptions(process.argv.slice(2), process.env);
@@ -21,14 +23,18 @@ try {
   }
 }
 
-async function run({ port, host }: Options): Promise<void> {
+async function run({ port, host, tls }: Options): Promise<void> {
   const at = (offset: number) => ({
     port: port === 0 ? 0 : port + offset,
     ...(host === undefined ? {} : { host }),
   });
-  const app = await bootstrap(AppModule, {
-    overrides: { [PushEcho.name]: at(0), [PullEcho.name]: at(1), [SessionEcho.name]: at(2) },
-  });
+  const overrides = { [PushEcho.name]: at(0), [PullEcho.name]: at(1), [SessionEcho.name]: at(2) };
+  const app = tls
+    ? await bootstrap(TlsAppModule, {
+        overrides: { ...overrides, [TlsEcho.name]: at(3) },
+        secure: await throwAwayCertificate(),
+      })
+    : await bootstrap(AppModule, { overrides });
   for (const listener of app.listeners) {
     process.stdout.write(
       `${listener.name} listens on ${bracketed(listener.address)}:${listener.port}, try: ${example(listener)}\n`,
@@ -36,10 +42,19 @@ async function run({ port, host }: Options): Promise<void> {
   }
 }
 
+/** Made for this run, and trusted by nobody. */
+async function throwAwayCertificate() {
+  // Of use here only, so it is not loaded otherwise.
+  const { certificates } = await import('@reagent/testing');
+  return (await certificates()).server;
+}
+
 /** A command that talks to a listener from this machine. */
-function example({ address, port }: Listener): string {
+function example({ address, port, secure }: Listener): string {
   const host = address === '::' || address === '0.0.0.0' ? '127.0.0.1' : address;
-  return `printf 'hello\\n' | nc -N ${host} ${port}`;
+  return secure
+    ? `openssl s_client -quiet -connect ${bracketed(host)}:${port}`
+    : `printf 'hello\\n' | nc -N ${host} ${port}`;
 }
 
 function bracketed(address: string): string {

@@ -4,10 +4,15 @@ import { parseArgs } from 'node:util';
 
 export interface Options {
   readonly help: boolean;
-  /** The push server's port; the pull server's is the next one, the stateful server's the one after. 0: the system picks all three. */
+  /**
+   * The push server's port; the next ones are the pull server's, the stateful server's and the one with TLS, if there is one. 0: the
+   * system picks all of them.
+   */
   readonly port: number;
   /** Undefined: all interfaces. */
   readonly host: string | undefined;
+  /** Whether there is a server with TLS. */
+  readonly tls: boolean;
 }
 
 export const usage = `Usage: pnpm start [options]
@@ -16,11 +21,12 @@ Starts three echo servers, on PORT (push), PORT + 1 (pull) and PORT + 2 (statefu
 
   -p, --port PORT   the first port, 0 for any free ones (default: $PORT, else 8080)
       --host HOST   the address to listen on (default: all interfaces)
+      --tls         a fourth one with TLS on PORT + 3, with a certificate that is made for this run
   -h, --help        this text
 `;
 
 const defaultPort = 8080;
-const highestPort = 65_535 - 2;
+const highestPort = 65_535;
 
 /** A command line that cannot be followed. */
 export class UsageError extends Error {
@@ -32,11 +38,13 @@ export function readOptions(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): Options {
-  const values = parse(args);
+  const { help = false, port, host, tls = false } = parse(args);
+  const highest = highestPort - (tls ? 3 : 2);
   return {
-    help: values.help ?? false,
-    port: readPort('--port', values.port) ?? readPort('PORT', environment.PORT) ?? defaultPort,
-    host: values.host,
+    help,
+    port: readPort('--port', port, highest) ?? readPort('PORT', environment.PORT, highest) ?? defaultPort,
+    host,
+    tls,
   };
 }
 
@@ -47,6 +55,7 @@ function parse(args: readonly string[]) {
       options: {
         port: { type: 'string', short: 'p' },
         host: { type: 'string' },
+        tls: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     }).values;
@@ -55,9 +64,9 @@ function parse(args: readonly string[]) {
   }
 }
 
-function readPort(source: string, text: string | undefined): number | undefined {
+function readPort(source: string, text: string | undefined, highest: number): number | undefined {
   if (text === undefined || (text === '' && source === 'PORT')) return undefined;
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (port >= 0 && port <= highestPort) return port;
-  throw new UsageError(`${source} must be a whole number from 0 to ${highestPort}, got ${JSON.stringify(text)}`);
+  if (port >= 0 && port <= highest) return port;
+  throw new UsageError(`${source} must be a whole number from 0 to ${highest}, got ${JSON.stringify(text)}`);
 }

@@ -1,11 +1,13 @@
 import type { Constructor } from '@reagent/core';
-import { createTestApp, type TestApp } from '@reagent/testing';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { certificates, createTestApp, type TestApp } from '@reagent/testing';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AppModule } from '../src/app.module.js';
 import { MessageCounter } from '../src/message-counter.js';
 import { PullEcho } from '../src/pull-echo.js';
 import { PushEcho } from '../src/push-echo.js';
 import { SessionEcho } from '../src/session-echo.js';
+import { TlsAppModule } from '../src/tls-app.module.js';
+import { TlsEcho } from '../src/tls-echo.js';
 
 let app: TestApp;
 
@@ -70,3 +72,42 @@ test.each([named(PushEcho), named(PullEcho), named(SessionEcho)])(
     expect(await client.closed()).toBe('end');
   },
 );
+
+describe('with TLS', () => {
+  let tlsApp: TestApp;
+
+  beforeEach(async () => {
+    const secure = (await certificates()).server;
+    tlsApp = await createTestApp(TlsAppModule, { descriptors: { TlsEcho: { secure } } }).start();
+  });
+
+  afterEach(() => tlsApp.stop());
+
+  test('TlsEcho answers what it gets, encrypted', async () => {
+    const client = await tlsApp.connect(TlsEcho, { secure: true });
+
+    await client.send('hello\n');
+    expect(await client.line()).toBe('hello');
+    expect(client.tlsVersion).toBe('TLSv1.3');
+  });
+
+  test('stopping closes the connections of TlsEcho at once', async () => {
+    const client = await tlsApp.connect(TlsEcho);
+    await client.send('hello\n');
+    await client.line();
+
+    await tlsApp.application.stop({ timeout: 60_000 });
+
+    expect(await client.closed()).toBe('end');
+  });
+
+  test('all four servers share one counter', async () => {
+    for (const reagent of [PushEcho, PullEcho, SessionEcho, TlsEcho]) {
+      const client = await tlsApp.connect(reagent);
+      await client.send('hello\n');
+      await client.line();
+    }
+
+    expect(tlsApp.resolve(MessageCounter).total).toBe(4);
+  });
+});

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { readOptions, UsageError } from '../src/options.js';
 
 test('without arguments the ports begin at 8080, on all interfaces', () => {
-  expect(readOptions([], {})).toEqual({ help: false, port: 8080, host: undefined });
+  expect(readOptions([], {})).toEqual({ help: false, port: 8080, host: undefined, tls: false });
 });
 
 test('--port wins over PORT', () => {
@@ -21,6 +21,12 @@ test('--host names the address', () => {
 
 test.each(['http', '-1', '1.5', '65534', '99999999', '', '0x50'])('port %j is refused with the reason', (port) => {
   expect(() => readOptions([`--port=${port}`], {})).toThrow(/^--port must be a whole number from 0 to 65533, got /);
+});
+
+test('--tls asks for one more server, which needs one more port', () => {
+  expect(readOptions(['--tls'], {}).tls).toBe(true);
+  expect(readOptions(['--tls', '--port', '65532'], {}).port).toBe(65_532);
+  expect(() => readOptions(['--tls', '--port', '65533'], {})).toThrow(/from 0 to 65532/);
 });
 
 test('a wrong PORT is refused by its name', () => {
