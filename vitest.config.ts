@@ -17,6 +17,7 @@ export default defineConfig({
   // Vite reads a tsconfig only for the files it includes; the tests are not in one that emits.
   oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
   test: {
+    setupFiles: ['packages/core/test/setup.ts'],
     include: ['packages/*/{src,test}/**/*.test.ts', 'apps/*/{src,test}/**/*.test.ts', 'test/**/*.test.ts'],
     typecheck: {
       enabled: true,

@@ -13,6 +13,8 @@ export interface LogEntry {
 export class CapturedLogger extends Logger {
   readonly #entries: LogEntry[] = [];
   readonly #next: Logger | undefined;
+  /** Is told of each entry at once. */
+  onEntry: ((entry: LogEntry) => void) | undefined;
 
   constructor(next?: Logger) {
     super();
@@ -49,7 +51,9 @@ export class CapturedLogger extends Logger {
   }
 
   #keep(level: LogEntry['level'], fields: object | string, message: string | undefined): void {
-    this.#entries.push(entry(level, fields, message));
+    const kept = entry(level, fields, message);
+    this.#entries.push(kept);
+    this.onEntry?.(kept);
     if (typeof fields === 'string') this.#next?.[level](fields);
     else this.#next?.[level](fields, message);
   }

@@ -309,7 +309,7 @@ describe('stop', () => {
       stay() {}
     }
 
-    const app = await createTestApp(Stubborn).start();
+    const app = await createTestApp(Stubborn, { allow: ['connections'] }).start();
     const client = await app.connect(Stubborn);
     await client.receive('hello');
     const { port } = app.listener(Stubborn);
@@ -328,7 +328,7 @@ describe('stop', () => {
       }
     }
 
-    await using app = await createTestApp(Failing).start();
+    await using app = await createTestApp(Failing, { allow: ['errors'] }).start();
     const client = await app.connect(Failing);
     await expect(client.receive('hello')).rejects.toThrow('out of paper');
   });

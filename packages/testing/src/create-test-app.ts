@@ -12,8 +12,10 @@ import {
   type Token,
 } from '@reagent/core';
 import { CapturedLogger } from './captured-logger.js';
+import type { Leftover } from './leftovers.js';
 import { Placement, type Transport } from './placement.js';
 import { TestApp } from './test-app.js';
+import { TimerWatch } from './timer-watch.js';
 
 export interface TestAppOptions {
   /**
@@ -31,9 +33,19 @@ export interface TestAppOptions {
   readonly secure?: TlsOptions;
   /** Gets what is logged, besides `app.logs`. Default: nobody, so that a test writes nothing. */
   readonly logger?: Logger;
+  /**
+   * What may be left over when the application stops without failing the test. Default: `testAppDefaults.allow`, which is nothing. An error that is part of the test is
+   * better asked for, with `app.expectError()`.
+   */
+  readonly allow?: readonly Leftover[];
+  /** What is provided instead of the application's own, as by `.override(token)`. Default: nothing. */
+  readonly overrides?: readonly Provider[];
   /** The time limit of the clients' calls, in ms. Default: 2 000. */
   readonly timeout?: number;
 }
+
+/** What test applications do where their own options do not say. To be set in a setup file, for all tests of a project. */
+export const testAppDefaults: { allow: readonly Leftover[] } = { allow: [] };
 
 /** What may stand in for a `T`: of an object the members that the test needs. */
 export type Fake<T> = T extends object ? Partial<T> : T;
@@ -67,7 +79,7 @@ export interface TestAppBuilder {
  * await client.receive('hello\n');
  */
 export function createTestApp(root: ModuleImport, options: TestAppOptions = {}): TestAppBuilder {
-  const overrides: Provider[] = [];
+  const overrides: Provider[] = [...(options.overrides ?? [])];
   const builder: TestAppBuilder = {
     override: (token) => {
       const provide = (provider: Provider) => {
@@ -90,21 +102,26 @@ async function startTestApp(
   overrides: readonly Provider[],
   options: TestAppOptions,
 ): Promise<TestApp> {
-  const { descriptors = {}, logger, timeout, transport, secure } = options;
+  const { descriptors = {}, logger, timeout, transport, secure, allow = testAppDefaults.allow } = options;
   const captured = new CapturedLogger(logger);
   const placement = new Placement(descriptors, transport);
+  // Where timers are not asked for, hooks are called without detour.
+  const timers = allow.includes('timers') ? undefined : new TimerWatch();
   try {
-    const application = await bootstrap(testModule(root, overrides), {
-      logger: captured,
-      signals: false,
-      secure,
-      listen: transport !== 'memory',
-      overrides: (name, descriptor) => placement.place(name, descriptor),
-    });
-    const app = new TestApp(application, captured, placement, {
+    const boot = () =>
+      bootstrap(testModule(root, overrides), {
+        logger: captured,
+        signals: false,
+        secure,
+        listen: transport !== 'memory',
+        overrides: (name, descriptor) => placement.place(name, descriptor),
+      });
+    const application = await (timers === undefined ? boot() : timers.run(boot));
+    const clientOptions = {
       ...(timeout === undefined ? {} : { timeout }),
       ...(transport === undefined ? {} : { transport }),
-    });
+    };
+    const app = new TestApp({ application, logger: captured, placement, timers, allow, clientOptions });
     if (placement.unknown.length > 0) {
       const names = application.listeners.map(({ name }) => name);
       await app.stop();
@@ -114,6 +131,7 @@ async function startTestApp(
     }
     return app;
   } catch (error) {
+    timers?.stop();
     await placement.remove();
     throw error;
   }

@@ -27,7 +27,9 @@ export {
   type Override,
   type TestAppBuilder,
   type TestAppOptions,
+  testAppDefaults,
 } from './create-test-app.js';
+export type { RecordedEvent } from './event-recorder.js';
 export { clientHello } from './hostile/client-hello.js';
 export { type DripOptions, drip } from './hostile/drip.js';
 export { type EverySplitOptions, everySplit } from './hostile/every-split.js';
@@ -41,6 +43,7 @@ export type { Split } from './hostile/split.js';
 export { SplitError } from './hostile/split-error.js';
 export { type StalledHandshakeOptions, stalledHandshake } from './hostile/stalled-handshake.js';
 export type { HostileTarget } from './hostile/target.js';
+export { type Leftover, LeftoverError } from './leftovers.js';
 export { decodeChunks, encodeMessages } from './mock/codec-alone.js';
 export { type MockConnection, type MockConnectionOptions, mockConnection } from './mock/mock-connection.js';
 export { type MockIncoming, type MockIncomingOptions, mockIncoming } from './mock/mock-incoming.js';

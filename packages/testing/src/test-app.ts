@@ -1,9 +1,30 @@
 import type { Application, Constructor, Listener, StopOptions, Token } from '@reagent/core';
 import { type CapturedLogger, type LogEntry, troublesOf } from './captured-logger.js';
 import { type ClientTransport, SocketTransport } from './client/client-transport.js';
-import { TestClient, type TestClientOptions, type WithCodec } from './client/test-client.js';
+import { startTimer } from './client/real-time.js';
+import {
+  DEFAULT_TIMEOUT_MS,
+  TestClient,
+  type TestClientOptions,
+  type TimeLimit,
+  type WithCodec,
+} from './client/test-client.js';
+import { EventRecorder, type RecordedEvent } from './event-recorder.js';
+import {
+  describeConnections,
+  describeError,
+  describeTimer,
+  errorOf,
+  type Leftover,
+  LeftoverError,
+} from './leftovers.js';
 import { MemoryTransport } from './memory/memory-transport.js';
 import type { Placement, Transport } from './placement.js';
+import type { LeftTimer, TimerWatch } from './timer-watch.js';
+
+/** What the core logs when it resets connections that do not end, and when their hooks do not. */
+const CUT_OFF = 'resetting connections that did not end in time';
+const STILL_RUNNING = 'hooks of closed connections are still running; not waiting for them';
 
 /** How long `stop` waits for connections to end by themselves: a test that leaves some open is not to wait long. */
 const STOP_TIMEOUT_MS = 1_000;
@@ -18,25 +39,96 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array>
   readonly transport?: Transport;
 }
 
+/** What a test application is made of. */
+export interface TestAppParts {
+  readonly application: Application;
+  readonly logger: CapturedLogger;
+  readonly placement: Placement;
+  readonly timers: TimerWatch | undefined;
+  readonly allow: readonly Leftover[];
+  readonly clientOptions: ConnectOptions;
+}
+
 /** A running application under test. */
 export class TestApp {
   readonly application: Application;
   readonly #logger: CapturedLogger;
   readonly #placement: Placement;
+  readonly #timers: TimerWatch | undefined;
+  readonly #allow: readonly Leftover[];
   readonly #clientOptions: ConnectOptions;
   readonly #clients: { destroy(): void }[] = [];
+  /** Where in the test each client was connected, by its port. */
+  readonly #origins = new Map<number, string>();
+  readonly #recorder: EventRecorder;
+  /** Errors that the test has asked for. */
+  readonly #expected = new Set<LogEntry>();
+  readonly #stuck: string[] = [];
+  #look: (() => void) | undefined;
+  #stopped: Promise<void> | undefined;
 
   /** Made by `createTestApp(...).start()`. */
-  constructor(application: Application, logger: CapturedLogger, placement: Placement, clientOptions: ConnectOptions) {
+  constructor({ application, logger, placement, timers, allow, clientOptions }: TestAppParts) {
     this.application = application;
     this.#logger = logger;
     this.#placement = placement;
+    this.#timers = timers;
+    this.#allow = allow;
     this.#clientOptions = clientOptions;
+    const known = new WeakSet<Listener>(application.listeners);
+    const isOurs = (listener: Listener): boolean => {
+      // Those that are started later turn up in the application's list.
+      if (!known.has(listener) && application.listeners.includes(listener)) known.add(listener);
+      return known.has(listener);
+    };
+    this.#recorder = new EventRecorder(isOurs);
+    timers?.ownListeners(isOurs);
+    logger.onEntry = (entry) => this.#logged(entry);
   }
 
   /** All that the application has logged so far, of every level. */
   get logs(): readonly LogEntry[] {
     return this.#logger.entries;
+  }
+
+  /** All that its listeners and connections have told on their diagnostics channels since it was up; see the guide on telemetry. */
+  get events(): readonly RecordedEvent[] {
+    return this.#recorder.events;
+  }
+
+  /**
+   * Waits for an error that a hook throws, which then does not fail the test. One that has been thrown already, and was not asked for,
+   * will do.
+   *
+   * @param expected its class, or what its message is or matches. Default: any error.
+   * @throws when there is none within the time limit; the error tells which there were.
+   */
+  async expectError(
+    expected?: (abstract new (...args: never[]) => Error) | string | RegExp,
+    { timeout = this.#clientOptions.timeout ?? DEFAULT_TIMEOUT_MS }: TimeLimit = {},
+  ): Promise<Error> {
+    const caller = new Error();
+    const deadline = new Promise<'late'>((resolve) => {
+      const timer = startTimer(() => resolve('late'), timeout);
+      timer.unref();
+    });
+    for (;;) {
+      for (const entry of this.logs) {
+        const error = errorOf(entry);
+        if (error === undefined || this.#expected.has(entry) || !isAsExpected(error, expected)) continue;
+        this.#expected.add(entry);
+        return error;
+      }
+      const more = new Promise<'more'>((resolve) => {
+        this.#look = () => resolve('more');
+      });
+      if ((await Promise.race([deadline, more])) === 'late') break;
+    }
+    const others = this.logs.flatMap((entry) => errorOf(entry)?.message ?? []);
+    const seen =
+      others.length === 0 ? 'there was none' : `there was ${others.map((other) => JSON.stringify(other)).join(', ')}`;
+    caller.message = `TestApp: expected an error${expected === undefined ? '' : ` like ${nameOf(expected)}`} within ${timeout} ms; ${seen}`;
+    throw caller;
   }
 
   /** @throws when the application has no such listener. */
@@ -65,25 +157,62 @@ export class TestApp {
       ...this.#clientOptions,
       ...options,
     };
+    const caller = new Error();
     const client = await TestClient.over(reach(listener, transport, clientOptions.localAddress), {
       ...clientOptions,
       serverErrors: () => troublesOf(this.logs),
     });
     this.#clients.push(client);
+    if (client.localPort !== undefined) this.#origins.set(client.localPort, lineOf(caller));
     return client;
   }
 
   /**
    * Closes the clients and stops the application. To see how it stops while clients are connected, call
    * `application.stop()` first.
+   *
+   * @throws LeftoverError if something was left over that is not allowed for: errors, connections, timers
    */
-  async stop({ timeout = STOP_TIMEOUT_MS }: StopOptions = {}): Promise<void> {
+  stop({ timeout = STOP_TIMEOUT_MS }: StopOptions = {}): Promise<void> {
+    this.#stopped ??= this.#stop(timeout);
+    return this.#stopped;
+  }
+
+  async #stop(timeout: number): Promise<void> {
     for (const client of this.#clients.splice(0)) client.destroy();
+    let timers: readonly LeftTimer[];
     try {
       await this.application.stop({ timeout });
     } finally {
+      timers = this.#timers?.stop() ?? [];
+      this.#recorder.stop();
       await this.#placement.remove();
     }
+    const errors = this.logs.flatMap((entry) => {
+      const error = errorOf(entry);
+      return error === undefined || this.#expected.has(entry) ? [] : [describeError(entry, error)];
+    });
+    const found: Record<Leftover, readonly string[]> = {
+      errors,
+      connections: this.#stuck,
+      timers: timers.map(describeTimer),
+    };
+    const leftovers = (Object.keys(found) as Leftover[])
+      .filter((kind) => !this.#allow.includes(kind))
+      .flatMap((kind) => found[kind].map((description) => ({ kind, description })));
+    if (leftovers.length > 0) throw new LeftoverError(leftovers);
+  }
+
+  #logged(entry: LogEntry): void {
+    const name = entry.fields.listener;
+    if (entry.message === CUT_OFF && typeof name === 'string') {
+      this.#stuck.push(...describeConnections(this.listener(name), this.#origins));
+    } else if (entry.message === STILL_RUNNING) {
+      this.#stuck.push(
+        `${entry.fields.connections} hooks of ${name} that still run, although their connections are closed`,
+      );
+    }
+    this.#look?.();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -106,4 +235,24 @@ function reach(
     );
   }
   return new SocketTransport(isUnix ? { path: address } : { host: address, port }, localAddress);
+}
+
+function isAsExpected(error: Error, expected: Parameters<TestApp['expectError']>[0]): boolean {
+  if (expected === undefined) return true;
+  if (typeof expected === 'string') return error.message === expected;
+  return expected instanceof RegExp ? expected.test(error.message) : error instanceof expected;
+}
+
+function nameOf(expected: NonNullable<Parameters<TestApp['expectError']>[0]>): string {
+  return typeof expected === 'function'
+    ? expected.name
+    : typeof expected === 'string'
+      ? JSON.stringify(expected)
+      : String(expected);
+}
+
+/** The line of the test in a stack. */
+function lineOf(error: Error): string {
+  const lines = (error.stack ?? '').split('\n').slice(1);
+  return (lines.find((line) => !line.includes('TestApp.')) ?? '').trim();
 }

@@ -6,6 +6,7 @@ import type { Environment } from '../connection/environment.js';
 import { isPromise } from '../connection/promise-like.js';
 import type { Descriptor } from '../descriptor/descriptor.js';
 import { TimeoutError, TlsError } from '../errors.js';
+import { hookStarts, traceHook } from '../telemetry/channels.js';
 import type { FloodGate } from '../telemetry/flood-gate.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Counters, HandshakeFailure, RejectReason } from '../telemetry/statistics.js';
@@ -213,9 +214,13 @@ export class SetUp implements ArrivalDesk {
   #accept(arrival: Arrival): void {
     const incoming = new SocketIncoming(arrival.socket, this.#host.env, arrival.proxy);
     const decide = (): void => this.#accepted(arrival, incoming);
+    const { listener } = this.#host;
     let decision: unknown;
     try {
-      decision = this.#owners.hooks.accept?.call(this.#owners.acceptor, incoming, this.#host.listener);
+      const call = (): unknown => this.#owners.hooks.accept?.call(this.#owners.acceptor, incoming, listener);
+      decision = hookStarts.hasSubscribers
+        ? traceHook({ listener, connection: undefined, hook: 'accept' }, call)
+        : call();
     } catch (error) {
       this.#acceptFailed(arrival, error);
       return;

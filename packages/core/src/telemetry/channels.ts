@@ -66,8 +66,9 @@ export interface AlarmEvent {
 /** A hook of a connection is being called: the context of the tracing channel, one object from `start` to `asyncEnd`. */
 export interface HookEvent {
   readonly listener: Listener;
-  readonly connection: AnyConnection;
-  readonly hook: 'connection' | 'data' | 'error' | 'timeout' | 'shutdown' | 'close';
+  /** `undefined` for `@OnAccept`, which comes before there is one. */
+  readonly connection: AnyConnection | undefined;
+  readonly hook: 'accept' | 'connection' | 'data' | 'error' | 'timeout' | 'shutdown' | 'close';
   /** What it has returned, or what its promise has come to. */
   result?: unknown;
   /** What it has thrown, or its promise was rejected with. */
