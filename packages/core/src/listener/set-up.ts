@@ -15,7 +15,7 @@ import { hold, nextTurn, nobody, passOn, readOn } from '../transport/held-socket
 import { ProxyHeaderReader } from '../transport/proxy-protocol/proxy-header-reader.js';
 import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
 import { AcceptorPool } from './acceptor-pool.js';
-import type { Arrival, ArrivalDesk, ArrivalState } from './arrival.js';
+import type { Arrival, ArrivalDesk } from './arrival.js';
 import type { Listener } from './listener.js';
 import type { Owners } from './owners.js';
 import { SocketIncoming } from './socket-incoming.js';
@@ -197,8 +197,15 @@ export class SetUp implements ArrivalDesk {
     const refusal = this.#host.identified(arrival);
     if (refusal === undefined) this.acceptors.reclaim(arrival);
     else this.turnAway(arrival, refusal);
-    // A connection has asked for more by now, which only takes effect if this chunk does not stop the reading.
-    return (arrival.state as ArrivalState) === 'done';
+    return this.#wantsMore(arrival);
+  }
+
+  /** Whether the chunk that has ended the header is not to stop the reading. */
+  #wantsMore(arrival: Arrival): boolean {
+    // A connection has asked for more already, which would come to nothing.
+    if (arrival.state === 'done') return true;
+    // One that waits is read a chunk ahead, so that it is noticed if it goes.
+    return (arrival.state === 'accepting' || arrival.state === 'identified') && arrival.early === undefined;
   }
 
   #headerFailed(arrival: Arrival, error: Error): void {
