@@ -70,7 +70,7 @@ export class Recorder {
   since(time: number): readonly Sample[] {
     const wasWatched = this.#isWatched;
     this.#lastAsked = performance.now();
-    if (!wasWatched) this.#record();
+    if (!wasWatched) this.#hurry();
     return this.#samples.filter((sample) => sample.time > time);
   }
 
@@ -81,6 +81,13 @@ export class Recorder {
 
   get #isWatched(): boolean {
     return performance.now() - this.#lastAsked < ATTENTION;
+  }
+
+  /** Somebody has begun to look: a second may not pass without a sample. */
+  #hurry(): void {
+    const age = Date.now() - (this.#samples.at(-1)?.time ?? 0);
+    if (age >= WATCHED_INTERVAL) this.#record();
+    else this.#next(WATCHED_INTERVAL - age);
   }
 
   #next(interval: number): void {
