@@ -11,13 +11,13 @@ import {
   Reagent,
   type SendFileOptions,
 } from '@reagent/core';
-import { createTestApp } from '@reagent/testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Mailbox } from './support/mailbox.js';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Mailbox } from '../support/mailbox.js';
+import { overEveryTransport } from './transports.js';
 
 const MEBIBYTE = 1_048_576;
 
-describe('sendFile()', () => {
+overEveryTransport('sendFile()', ({ start, serverReset }) => {
   let directory: string;
   let path: string;
   const content = randomBytes(5 * MEBIBYTE + 123);
@@ -35,7 +35,7 @@ describe('sendFile()', () => {
     const outcome = new Mailbox<unknown>();
     const closed = new Mailbox<CloseReason>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Sender {
       @OnConnection()
       async handle(conn: Connection) {
@@ -57,7 +57,7 @@ describe('sendFile()', () => {
 
   it('sends a file between what was sent before and after it, and tells how many bytes it has', async () => {
     const { Sender, outcome } = sender(() => path);
-    await using app = await createTestApp(Sender).start();
+    await using app = await start(Sender);
     const client = await app.connect(Sender);
     await client.receive('before');
     expect((await client.receive(content.length, { timeout: 5_000 })).equals(content)).toBe(true);
@@ -67,7 +67,7 @@ describe('sendFile()', () => {
 
   it('sends the part that offset and size say', async () => {
     const { Sender, outcome } = sender(() => path, { offset: 1_000, size: 200_000 });
-    await using app = await createTestApp(Sender).start();
+    await using app = await start(Sender);
     const client = await app.connect(Sender);
     await client.receive('before');
     expect((await client.receive(200_000)).equals(content.subarray(1_000, 201_000))).toBe(true);
@@ -77,13 +77,13 @@ describe('sendFile()', () => {
 
   it('sends nothing of an empty file, or from its end', async () => {
     const { Sender, outcome } = sender(() => path, { offset: content.length });
-    await using app = await createTestApp(Sender).start();
+    await using app = await start(Sender);
     await (await app.connect(Sender)).receive('beforeafter');
     expect(await outcome.take()).toBe(0);
   });
 
   it('sends several files in the order of the calls', async () => {
-    @Reagent({ port: 0 })
+    @Reagent()
     class Sender {
       @OnData()
       data(conn: Connection) {
@@ -95,7 +95,7 @@ describe('sendFile()', () => {
       }
     }
 
-    await using app = await createTestApp(Sender).start();
+    await using app = await start(Sender);
     const client = await app.connect(Sender);
     await client.send('go');
     for (let part = 0; part < 4; part++) {
@@ -108,7 +108,7 @@ describe('sendFile()', () => {
 
   it('of a file that is not there rejects, sends nothing of it, and the connection goes on', async () => {
     const { Sender, outcome } = sender(() => join(directory, 'missing'));
-    await using app = await createTestApp(Sender).start();
+    await using app = await start(Sender);
     const client = await app.connect(Sender);
     await client.receive('beforeafter');
     expect(await outcome.take()).toMatchObject({ code: 'ENOENT' });
@@ -117,7 +117,7 @@ describe('sendFile()', () => {
 
   it('of more than the file has rejects with a RangeError that names it', async () => {
     const { Sender, outcome } = sender(() => path, { offset: 10, size: content.length });
-    await using app = await createTestApp(Sender).start();
+    await using app = await start(Sender);
     await (await app.connect(Sender)).receive('beforeafter');
     const error = await outcome.take();
     expect(error).toBeInstanceOf(RangeError);
@@ -128,14 +128,14 @@ describe('sendFile()', () => {
     const shrinking = join(directory, 'shrinking');
     await writeFile(shrinking, Buffer.alloc(32 * MEBIBYTE));
     const { Sender, outcome, closed } = sender(() => shrinking);
-    await using app = await createTestApp(Sender).start();
+    await using app = await start(Sender);
     const client = await app.connect(Sender);
     await client.receive('before');
     client.pause();
     await truncate(shrinking, MEBIBYTE);
     client.resume();
     expect(await outcome.take()).toMatchObject({ code: 'ERR_REAGENT_UNEXPECTED_END' });
-    expect(await client.closed()).toBe('reset');
+    expect(await client.closed()).toBe(serverReset);
     expect(await closed.take()).toMatchObject({ kind: 'error' });
   });
 
@@ -143,7 +143,7 @@ describe('sendFile()', () => {
     const large = join(directory, 'large');
     await writeFile(large, Buffer.alloc(64 * MEBIBYTE));
     const { Sender, outcome } = sender(() => large);
-    await using app = await createTestApp(Sender).start();
+    await using app = await start(Sender);
     const client = await app.connect(Sender);
     await client.receive('before');
     client.pause();
@@ -155,7 +155,7 @@ describe('sendFile()', () => {
     const large = join(directory, 'slow');
     await writeFile(large, Buffer.alloc(128 * MEBIBYTE));
     const { Sender } = sender(() => large);
-    await using app = await createTestApp(Sender).start();
+    await using app = await start(Sender);
     const before = process.memoryUsage().arrayBuffers;
     const client = await app.connect(Sender);
     await client.receive('before');

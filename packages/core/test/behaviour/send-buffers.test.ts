@@ -1,16 +1,16 @@
 import { Connection, lines, OnConnection, OnData, Reagent } from '@reagent/core';
-import { createTestApp } from '@reagent/testing';
-import { describe, expect, it } from 'vitest';
-import { Mailbox } from './support/mailbox.js';
+import { expect, it } from 'vitest';
+import { Mailbox } from '../support/mailbox.js';
+import { overEveryTransport } from './transports.js';
 
 const MEBIBYTE = 1_048_576;
 
-describe('a buffer that is sent', () => {
+overEveryTransport('a buffer that is sent', ({ start }) => {
   it('is not copied while it waits, however large it is', async () => {
     const large = Buffer.alloc(64 * MEBIBYTE, 'x');
     const queued = new Mailbox<number>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Sender {
       @OnConnection()
       async handle(conn: Connection) {
@@ -22,7 +22,7 @@ describe('a buffer that is sent', () => {
       }
     }
 
-    await using app = await createTestApp(Sender).start();
+    await using app = await start(Sender);
     const client = await app.connect(Sender);
     client.pause();
     expect(await queued.take()).toBeLessThan(16 * MEBIBYTE);
@@ -31,7 +31,7 @@ describe('a buffer that is sent', () => {
   it('leaves in one write with all that is sent while a chunk is handled', async () => {
     const calls = new Mailbox<number>();
 
-    @Reagent({ port: 0, codec: lines() })
+    @Reagent({ codec: lines() })
     class Answering {
       #lines = 0;
 
@@ -43,7 +43,7 @@ describe('a buffer that is sent', () => {
       }
     }
 
-    await using app = await createTestApp(Answering).start();
+    await using app = await start(Answering);
     const client = await app.connect(Answering);
     await client.send(`${'line\n'.repeat(31)}last\n`);
     expect(await calls.take()).toBe(32);
@@ -52,9 +52,9 @@ describe('a buffer that is sent', () => {
   });
 });
 
-describe('a protocol of lines and counted blocks', () => {
+overEveryTransport('a protocol of lines and counted blocks', ({ start }) => {
   /** As memcached's text protocol has them: `set key flags exptime bytes`, then so many bytes and a line end. */
-  @Reagent({ port: 0, codec: lines({ delimiter: '\r\n' }) })
+  @Reagent({ codec: lines({ delimiter: '\r\n' }) })
   class Cache {
     readonly #values = new Map<string, Buffer>();
 
@@ -84,7 +84,7 @@ describe('a protocol of lines and counted blocks', () => {
   }
 
   it('reads a block that looks like lines, pipelined in one chunk', async () => {
-    @Reagent({ port: 0, codec: lines({ delimiter: '\r\n' }) })
+    @Reagent({ codec: lines({ delimiter: '\r\n' }) })
     class Blocks {
       @OnConnection()
       async handle(conn: Connection<string>) {
@@ -96,7 +96,7 @@ describe('a protocol of lines and counted blocks', () => {
       }
     }
 
-    await using app = await createTestApp(Blocks).start();
+    await using app = await start(Blocks);
     const client = await app.connect(Blocks);
     const requests = 2_000;
     await client.send('6\r\n12\r\n34\r\n'.repeat(requests));
@@ -104,7 +104,7 @@ describe('a protocol of lines and counted blocks', () => {
   });
 
   it('sends a block as it is between its lines', async () => {
-    await using app = await createTestApp(Cache).start();
+    await using app = await start(Cache);
     const client = await app.connect(Cache);
     const stored = 'a\r\nb'.repeat(2_000);
     await client.send(`set one 0 0 ${stored.length}\r\n${stored}\r\nget one\r\nbad\r\nget two\r\n`);

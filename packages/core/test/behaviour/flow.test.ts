@@ -14,10 +14,10 @@ import {
   type Outgoing,
   Reagent,
 } from '@reagent/core';
-import { createTestApp } from '@reagent/testing';
-import { describe, expect, it } from 'vitest';
-import { Gate } from './support/gate.js';
-import { settled, until } from './support/until.js';
+import { expect, it } from 'vitest';
+import { Gate } from '../support/gate.js';
+import { settled, until } from '../support/until.js';
+import { overEveryTransport } from './transports.js';
 
 /** More than a connection may have waiting to be sent before it is held back. */
 const LARGE = 100_000;
@@ -28,7 +28,7 @@ const singleBytes: Codec<Buffer, Outgoing<Buffer>> = {
   encode: (message, output) => output.write(message),
 };
 
-describe('answers larger than highWaterMark', () => {
+overEveryTransport('answers larger than highWaterMark', ({ start }) => {
   it('to many messages of one chunk are all given', async () => {
     @Reagent({ codec: singleBytes })
     class Expander {
@@ -37,7 +37,7 @@ describe('answers larger than highWaterMark', () => {
         conn.send(Buffer.alloc(1_000, byte));
       }
     }
-    await using app = await createTestApp(Expander).start();
+    await using app = await start(Expander);
     const client = await app.connect(Expander);
     const questions = Buffer.from(Array.from({ length: 500 }, (_, index) => index % 256));
     await client.send(questions);
@@ -59,7 +59,7 @@ describe('answers larger than highWaterMark', () => {
         conn.send(`${data.length}`);
       }
     }
-    await using app = await createTestApp(Late).start();
+    await using app = await start(Late);
     const client = await app.connect(Late);
     // Chunks large enough to be kept apart.
     for (const sent of [10_000, 20_000]) {
@@ -86,7 +86,7 @@ describe('answers larger than highWaterMark', () => {
         }
       }
     }
-    await using app = await createTestApp(Reader).start();
+    await using app = await start(Reader);
     const client = await app.connect(Reader);
     await client.send('abc');
     await until(() => app.listener(Reader).stats().bytes.in === 3);
@@ -98,7 +98,7 @@ describe('answers larger than highWaterMark', () => {
   });
 });
 
-describe('what is sent', () => {
+overEveryTransport('what is sent', ({ start }) => {
   it('as texts and bytes of all sizes, in one tick and over many, comes in the order of the calls', async () => {
     const pieces = Array.from({ length: 400 }, (_, index) => {
       if (index % 3 === 0) return 'é€😀'.repeat((index * 7) % 300);
@@ -117,7 +117,7 @@ describe('what is sent', () => {
         conn.close();
       }
     }
-    await using app = await createTestApp(Sender).start();
+    await using app = await start(Sender);
     const client = await app.connect(Sender);
     client.pause();
     await client.send('go');
@@ -165,7 +165,7 @@ describe('what is sent', () => {
         taken = conn.send('too late');
       }
     }
-    const app = await createTestApp(Talker).start();
+    const app = await start(Talker);
     const client = await app.connect(Talker);
     await client.receive(LARGE);
     await client.receive('open timeout shutdown and the end');
@@ -185,7 +185,7 @@ describe('what is sent', () => {
         conn.send(data);
       }
     }
-    await using app = await createTestApp(Echo).start();
+    await using app = await start(Echo);
     const client = await app.connect(Echo);
     client.pause();
     const sent = Buffer.from(Array.from({ length: 3_000_000 }, (_, index) => (index * 31 + (index >> 8)) % 256));
@@ -199,7 +199,7 @@ describe('what is sent', () => {
   });
 });
 
-describe('reading goes on', () => {
+overEveryTransport('reading goes on', ({ start }) => {
   it('after pause() and resume(), again and again', async () => {
     let conn: Connection | undefined;
     let seen = '';
@@ -212,7 +212,7 @@ describe('reading goes on', () => {
         from.send(data);
       }
     }
-    await using app = await createTestApp(Echo).start();
+    await using app = await start(Echo);
     const client = await app.connect(Echo);
     await client.send('0');
     await client.receive('0');
@@ -240,7 +240,7 @@ describe('reading goes on', () => {
         else if (String(data).endsWith('?')) conn.codec = singleBytes;
       }
     }
-    await using app = await createTestApp(Switching).start();
+    await using app = await start(Switching);
     const client = await app.connect(Switching);
     await client.send('whole?');
     await client.receive('<whole?>');
@@ -264,7 +264,7 @@ describe('reading goes on', () => {
         from.send(Buffer.alloc(16 * 1024 * 1024));
       }
     }
-    await using app = await createTestApp(Flood).start();
+    await using app = await start(Flood);
     const client = await app.connect(Flood);
     client.pause();
     await client.send('1');
@@ -293,7 +293,7 @@ describe('reading goes on', () => {
         seen.push('closed');
       }
     }
-    await using app = await createTestApp(Deaf).start();
+    await using app = await start(Deaf);
     const client = await app.connect(Deaf);
     await client.send('one');
     await client.receive('enough');

@@ -1,5 +1,6 @@
 // Reagents without @OnData: the handler owns the connection and reads when it wants.
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   type CloseReason,
   type Connection,
@@ -15,14 +16,18 @@ import {
   TimeoutError,
   UnexpectedEndError,
 } from '@reagent/core';
-import { createTestApp, type TestApp, type TestClient } from '@reagent/testing';
-import { describe, expect, it } from 'vitest';
-import { Gate } from './support/gate.js';
-import { Mailbox } from './support/mailbox.js';
-import { settled, until } from './support/until.js';
+import type { TestApp, TestClient } from '@reagent/testing';
+import { expect, it } from 'vitest';
+import { Gate } from '../support/gate.js';
+import { Mailbox } from '../support/mailbox.js';
+import { settled, until } from '../support/until.js';
+import { overEveryTransport, type Transport } from './transports.js';
 
 /** Starts a pull-style reagent around one handler; `outcome` gets what it returns or throws, `closed` why it closed. */
-async function pulling(handle: (conn: Connection) => unknown): Promise<{
+async function pulling(
+  { start }: Transport,
+  handle: (conn: Connection) => unknown,
+): Promise<{
   app: TestApp;
   client: TestClient;
   outcome: Mailbox<unknown>;
@@ -31,7 +36,7 @@ async function pulling(handle: (conn: Connection) => unknown): Promise<{
   const outcome = new Mailbox<unknown>();
   const closed = new Mailbox<CloseReason>();
 
-  @Reagent({ port: 0 })
+  @Reagent()
   class Pull {
     @OnConnection()
     async handle(conn: Connection) {
@@ -48,19 +53,20 @@ async function pulling(handle: (conn: Connection) => unknown): Promise<{
     }
   }
 
-  const app = await createTestApp(Pull).start();
+  const app = await start(Pull);
   return { app, client: await app.connect(Pull), outcome, closed };
 }
 
 /** Waits until the server has read so many bytes of its only connection: what is sent then comes in a chunk of its own. */
 function read(app: TestApp, bytes: number): Promise<void> {
-  const [conn] = app.application.listeners.flatMap((listener) => [...listener.connections]);
-  return until(() => conn?.bytesRead === bytes);
+  return until(() => app.application.listeners.some((listener) => listener.stats().bytes.in === bytes));
 }
 
-describe('a pull-style handler', () => {
+overEveryTransport('a pull-style handler', (transport) => {
+  const { start } = transport;
+
   it('closes the connection when it returns, after what it sent', async () => {
-    const { app, client, closed } = await pulling((conn) => {
+    const { app, client, closed } = await pulling(transport, (conn) => {
       conn.send('bye');
     });
     await using _ = app;
@@ -71,7 +77,7 @@ describe('a pull-style handler', () => {
   });
 
   it('that is not async closes the connection when it returns', async () => {
-    @Reagent({ port: 0 })
+    @Reagent()
     class Daytime {
       @OnConnection()
       tell(conn: Connection) {
@@ -79,14 +85,14 @@ describe('a pull-style handler', () => {
       }
     }
 
-    await using app = await createTestApp(Daytime).start();
+    await using app = await start(Daytime);
     const client = await app.connect(Daytime);
     expect(await client.line()).toBe('noon');
     expect(await client.closed()).toBe('end');
   });
 
   it('echoes with for await, in order and unchanged', async () => {
-    const { app, client, closed } = await pulling(async (conn) => {
+    const { app, client, closed } = await pulling(transport, async (conn) => {
       for await (const data of conn) conn.send(data);
     });
     await using _ = app;
@@ -103,7 +109,7 @@ describe('a pull-style handler', () => {
   it('keeps the memory of a connection bounded that it does not read from', async () => {
     const gate = new Gate();
     const opened = new Mailbox<Connection>();
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       opened.put(conn);
       await gate.passed();
       let received = 0;
@@ -123,9 +129,9 @@ describe('a pull-style handler', () => {
   });
 });
 
-describe('recv()', () => {
+overEveryTransport('recv()', (transport) => {
   it('gives what arrives next, and null at the end, again and again', async () => {
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       conn.send(`first ${await conn.recv()}\n`);
       conn.send(`second ${await conn.recv()}\n`);
       return [await conn.recv(), await conn.recv(), await conn.recv(3)];
@@ -141,7 +147,7 @@ describe('recv()', () => {
 
   it('gives what has arrived before it is called', async () => {
     const gate = new Gate();
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       await gate.passed();
       return String(await conn.recv());
     });
@@ -152,7 +158,7 @@ describe('recv()', () => {
   });
 
   it('that waits too long throws a TimeoutError, and the next one gets the data', async () => {
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       const error = await conn.recv({ timeout: 20 }).catch((reason: unknown) => reason);
       conn.send('now');
       return [error, String(await conn.recv({ timeout: 4_000 }))];
@@ -167,7 +173,7 @@ describe('recv()', () => {
   });
 
   it('that got its data is not disturbed when its time is over', async () => {
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       const first = String(await conn.recv({ timeout: 30 }));
       conn.send('go on');
       return [first, String(await conn.recv())];
@@ -181,7 +187,7 @@ describe('recv()', () => {
   });
 
   it('while another one waits is a StateError, and the first gets the data', async () => {
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       const first = conn.recv();
       const second = await conn.recv().catch((reason: unknown) => reason);
       conn.send('ready');
@@ -195,24 +201,27 @@ describe('recv()', () => {
     expect(second).toBeInstanceOf(StateError);
   });
 
-  it('that waits when the client resets throws a ConnectionClosedError', async () => {
+  it('that waits when the client resets throws a ConnectionClosedError, or gives null where that looks like an end', async () => {
     const opened = new Mailbox<Connection>();
-    const { app, client, outcome, closed } = await pulling(async (conn) => {
+    const { app, client, outcome, closed } = await pulling(transport, async (conn) => {
       opened.put(conn);
       return conn.recv();
     });
     await using _ = app;
     await opened.take();
+    // In the turn in which a handshake ends, node:tls does not notice a reset.
+    await nextTurn();
     client.reset();
-    const error = await outcome.take();
-    expect(error).toBeInstanceOf(ConnectionClosedError);
-    expect(error).toMatchObject({ reason: { kind: 'reset', error: { code: 'ECONNRESET' } } });
-    expect(await closed.take()).toMatchObject({ kind: 'reset' });
+    const result = await outcome.take();
+    if (transport.hasReset)
+      expect(result).toMatchObject({ name: 'ConnectionClosedError', reason: transport.clientReset });
+    else expect(result).toBe(null);
+    expect(await closed.take()).toEqual(transport.clientReset);
   });
 
   it('that waits when the server closes the connection gives null', async () => {
     const opened = new Mailbox<Connection>();
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       opened.put(conn);
       return conn.recv();
     });
@@ -224,9 +233,9 @@ describe('recv()', () => {
   });
 });
 
-describe('recv(n)', () => {
+overEveryTransport('recv(n)', (transport) => {
   it('gives exactly n bytes, from many chunks or a part of one', async () => {
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       const parts: string[] = [];
       for (const length of [1, 5, 3]) {
         parts.push(String(await conn.recv(length)));
@@ -247,7 +256,7 @@ describe('recv(n)', () => {
 
   it('may ask for more than is ever buffered', async () => {
     const size = 4 * 1024 * 1024;
-    const { app, client, outcome } = await pulling(async (conn) => (await conn.recv(size))?.length);
+    const { app, client, outcome } = await pulling(transport, async (conn) => (await conn.recv(size))?.length);
     await using _ = app;
     const sending = client.send(Buffer.alloc(size + 10), { timeout: 10_000 });
     expect(await outcome.take()).toBe(size);
@@ -255,7 +264,7 @@ describe('recv(n)', () => {
   });
 
   it('throws an UnexpectedEndError when the stream ends inside, and the bytes are not lost', async () => {
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       const error = await conn.recv(10).catch((reason: unknown) => reason);
       return [error, String(await conn.recv()), await conn.recv()];
     });
@@ -269,7 +278,7 @@ describe('recv(n)', () => {
   });
 
   it('that waits too long loses no byte', async () => {
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       const error = await conn.recv({ length: 10, timeout: 30 }).catch((reason: unknown) => reason);
       conn.send('now');
       return [error, String(await conn.recv(10))];
@@ -284,15 +293,15 @@ describe('recv(n)', () => {
   });
 
   it.each([-1, 1.5, Number.NaN])('refuses %d bytes', async (length) => {
-    const { app, outcome } = await pulling((conn) => conn.recv(length));
+    const { app, outcome } = await pulling(transport, (conn) => conn.recv(length));
     await using _ = app;
     expect(await outcome.take()).toBeInstanceOf(Error);
   });
 });
 
-describe('recv({ until })', () => {
+overEveryTransport('recv({ until })', (transport) => {
   it('gives the bytes before the delimiter and keeps what comes after', async () => {
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       const parts = [await conn.recv({ until: '\r\n' }), await conn.recv({ until: Buffer.from('\r\n') })];
       return [...parts, await conn.recv()].map(String);
     });
@@ -306,7 +315,7 @@ describe('recv({ until })', () => {
   });
 
   it('throws a FrameTooLongError where no delimiter comes', async () => {
-    const { app, client, outcome } = await pulling((conn) => conn.recv({ until: '\n', maxLength: 100 }));
+    const { app, client, outcome } = await pulling(transport, (conn) => conn.recv({ until: '\n', maxLength: 100 }));
     await using _ = app;
     await client.send('x'.repeat(101));
     const error = await outcome.take();
@@ -315,7 +324,7 @@ describe('recv({ until })', () => {
   });
 
   it('throws an UnexpectedEndError when the stream ends before the delimiter, and gives null where there is nothing', async () => {
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       const error = await conn.recv({ until: '\n' }).catch((reason: unknown) => reason);
       return [error, String(await conn.recv()), await conn.recv({ until: '\n' })];
     });
@@ -328,9 +337,9 @@ describe('recv({ until })', () => {
   });
 });
 
-describe('iteration', () => {
+overEveryTransport('iteration', (transport) => {
   it('that is left with break leaves the connection open and keeps what comes after', async () => {
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       const parts: string[] = [];
       for await (const data of conn) {
         parts.push(String(data));
@@ -349,7 +358,7 @@ describe('iteration', () => {
   });
 
   it('ends when the connection is closed in its body', async () => {
-    const { app, client, outcome } = await pulling(async (conn) => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       let rounds = 0;
       for await (const data of conn) {
         rounds += 1;
@@ -365,21 +374,23 @@ describe('iteration', () => {
     expect(await client.closed()).toBe('end');
   });
 
-  it('throws when the client resets', async () => {
-    const { app, client, outcome } = await pulling(async (conn) => {
+  it('throws when the client resets, or ends where that looks like an end', async () => {
+    const { app, client, outcome } = await pulling(transport, async (conn) => {
       for await (const data of conn) conn.send(data);
     });
     await using _ = app;
     await client.send('x');
     await client.receive('x');
     client.reset();
-    expect(await outcome.take()).toBeInstanceOf(ConnectionClosedError);
+    const result = await outcome.take();
+    if (transport.hasReset) expect(result).toBeInstanceOf(ConnectionClosedError);
+    else expect(result).toBe(undefined);
   });
 });
 
-describe('recv() in a push-style reagent', () => {
+overEveryTransport('recv() in a push-style reagent', ({ start }) => {
   it('serves OnConnection, to authenticate, and OnData gets the rest', async () => {
-    @Reagent({ port: 0 })
+    @Reagent()
     class Guarded {
       @OnConnection()
       async authenticate(conn: Connection) {
@@ -394,7 +405,7 @@ describe('recv() in a push-style reagent', () => {
       }
     }
 
-    await using app = await createTestApp(Guarded).start();
+    await using app = await start(Guarded);
     const client = await app.connect(Guarded);
     await client.send('sesame\nand more');
     await client.receive('welcome\nand more');
@@ -410,7 +421,7 @@ describe('recv() in a push-style reagent', () => {
   it('serves OnData, to read the rest of a message', async () => {
     const entered = new Mailbox<string>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Records {
       @OnData()
       async record(conn: Connection, head: Buffer) {
@@ -420,7 +431,7 @@ describe('recv() in a push-style reagent', () => {
       }
     }
 
-    await using app = await createTestApp(Records).start();
+    await using app = await start(Records);
     const client = await app.connect(Records);
     await client.send(Buffer.from([5]));
     await entered.take();
@@ -433,7 +444,7 @@ describe('recv() in a push-style reagent', () => {
   it('outside of a hook is a StateError', async () => {
     const opened = new Mailbox<Connection>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Push {
       @OnConnection()
       open(conn: Connection) {
@@ -446,7 +457,7 @@ describe('recv() in a push-style reagent', () => {
       }
     }
 
-    await using app = await createTestApp(Push).start();
+    await using app = await start(Push);
     const client = await app.connect(Push);
     const conn = await opened.take();
     await client.send('x');
@@ -455,14 +466,40 @@ describe('recv() in a push-style reagent', () => {
     await client.send('y');
     await client.receive('y');
   });
+
+  it('while OnData is being called for another connection is a matter of its own', async () => {
+    const connections: Connection[] = [];
+    const outcome = new Mailbox<unknown>();
+
+    @Reagent()
+    class Push {
+      @OnConnection()
+      open(conn: Connection) {
+        connections.push(conn);
+      }
+
+      @OnData()
+      async data() {
+        const other = connections.find((conn) => conn !== connections[1]);
+        outcome.put(await other?.recv().catch((error: unknown) => error));
+      }
+    }
+
+    await using app = await start(Push);
+    await app.connect(Push);
+    await until(() => connections.length === 1);
+    const second = await app.connect(Push);
+    await second.send('x');
+    expect(await outcome.take()).toBeInstanceOf(StateError);
+  });
 });
 
-describe('a hook that interrupts a handler in recv()', () => {
+overEveryTransport('a hook that interrupts a handler in recv()', ({ start }) => {
   it('has finished before the handler goes on, and no second one runs meanwhile', async () => {
     const gate = new Gate();
     const journal: string[] = [];
 
-    @Reagent({ port: 0, timeouts: { idle: 80 } })
+    @Reagent({ timeouts: { idle: 80 } })
     class Pull {
       @OnConnection()
       async handle(conn: Connection) {
@@ -486,9 +523,9 @@ describe('a hook that interrupts a handler in recv()', () => {
       }
     }
 
-    await using app = await createTestApp(Pull).start();
+    await using app = await start(Pull);
     const client = await app.connect(Pull);
-    await app.listener(Pull).waitForConnections((connections) => connections === 1);
+    await until(() => app.listener(Pull).connections.size === 1);
     const stopping = app.application.stop({ timeout: 10_000 });
     await until(() => gate.waiting === 1);
     journal.splice(0);

@@ -13,21 +13,24 @@ import {
   Reagent,
   TimeoutError,
 } from '@reagent/core';
-import { createTestApp, type TestApp, type TestClient } from '@reagent/testing';
-import { describe, expect, it } from 'vitest';
-import { Gate } from './support/gate.js';
-import { leave } from './support/leave.js';
-import { Mailbox } from './support/mailbox.js';
+import type { TestApp, TestClient } from '@reagent/testing';
+import { expect, it } from 'vitest';
+import { Gate } from '../support/gate.js';
+import { leave } from '../support/leave.js';
+import { Mailbox } from '../support/mailbox.js';
+import { until } from '../support/until.js';
+import { overEveryTransport, type Transport } from './transports.js';
 
 /** An app whose connections do what the client says, and a journal of all hooks. */
 async function obedient(
+  { start }: Transport,
   idle?: number,
 ): Promise<{ app: TestApp; client: TestClient; conn: Connection; journal: string[]; closed: Mailbox<CloseReason> }> {
   const journal: string[] = [];
   const opened = new Mailbox<Connection>();
   const closed = new Mailbox<CloseReason>();
 
-  @Reagent({ port: 0, ...(idle !== undefined && { timeouts: { idle } }) })
+  @Reagent({ ...(idle !== undefined && { timeouts: { idle } }) })
   class Obedient {
     @OnConnection()
     open(conn: Connection) {
@@ -72,14 +75,19 @@ async function obedient(
     }
   }
 
-  const app = await createTestApp(Obedient).start();
+  const app = await start(Obedient);
   const client = await app.connect(Obedient);
-  return { app, client, conn: await opened.take(), journal, closed };
+  const conn = await opened.take();
+  // In the turn in which a handshake ends, node:tls does not notice a reset.
+  await nextTurn();
+  return { app, client, conn, journal, closed };
 }
 
-describe('OnClose is called once, after every other hook, with the reason', () => {
+overEveryTransport('OnClose is called once, after every other hook, with the reason', (transport) => {
+  const { start } = transport;
+
   it('client: the client ended its side', async () => {
-    const { app, client, journal, closed } = await obedient();
+    const { app, client, journal, closed } = await obedient(transport);
     await using _ = app;
     await client.send('x');
     await client.end();
@@ -89,7 +97,7 @@ describe('OnClose is called once, after every other hook, with the reason', () =
   });
 
   it('server: the server closed', async () => {
-    const { app, client, journal, closed } = await obedient();
+    const { app, client, journal, closed } = await obedient(transport);
     await using _ = app;
     await client.send('close');
     expect(await leave(client)).toBe('end');
@@ -99,17 +107,17 @@ describe('OnClose is called once, after every other hook, with the reason', () =
   });
 
   it('server: the server reset', async () => {
-    const { app, client, journal, closed } = await obedient();
+    const { app, client, journal, closed } = await obedient(transport);
     await using _ = app;
     await client.send('reset');
-    expect(await client.closed()).toBe('reset');
+    expect(await client.closed()).toBe(transport.serverReset);
     expect(await closed.take()).toEqual({ kind: 'server' });
     await app.stop();
     expect(journal).toEqual(['connection', 'data', 'close']);
   });
 
   it('server: once, however often it is closed', async () => {
-    const { app, client, journal, closed } = await obedient();
+    const { app, client, journal, closed } = await obedient(transport);
     await using _ = app;
     await client.send('close twice');
     await leave(client);
@@ -118,18 +126,18 @@ describe('OnClose is called once, after every other hook, with the reason', () =
     expect(journal.filter((hook) => hook === 'close')).toHaveLength(1);
   });
 
-  it('reset: the client reset', async () => {
-    const { app, client, journal, closed } = await obedient();
+  it('reset: the client reset, where that can be told from an end', async () => {
+    const { app, client, journal, closed } = await obedient(transport);
     await using _ = app;
     client.reset();
-    expect(await closed.take()).toMatchObject({ kind: 'reset', error: { code: 'ECONNRESET' } });
+    expect(await closed.take()).toEqual(transport.clientReset);
     await app.stop();
     expect(journal.filter((hook) => hook !== 'error')).toEqual(['connection', 'close']);
     expect(app.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
   it('timeout: nothing was received for too long', async () => {
-    const { app, client, journal, closed } = await obedient(50);
+    const { app, client, journal, closed } = await obedient(transport, 50);
     await using _ = app;
     await leave(client);
     const reason = await closed.take();
@@ -140,7 +148,7 @@ describe('OnClose is called once, after every other hook, with the reason', () =
   });
 
   it('error: a hook threw', async () => {
-    const { app, client, journal, closed } = await obedient();
+    const { app, client, journal, closed } = await obedient(transport);
     await using _ = app;
     await client.send('throw');
     await leave(client);
@@ -150,7 +158,7 @@ describe('OnClose is called once, after every other hook, with the reason', () =
   });
 
   it('shutdown: the application stopped', async () => {
-    const { app, journal, closed } = await obedient();
+    const { app, journal, closed } = await obedient(transport);
     await using _ = app;
     await app.application.stop({ timeout: 20 });
     expect(await closed.take()).toMatchObject({ kind: 'shutdown' });
@@ -162,7 +170,7 @@ describe('OnClose is called once, after every other hook, with the reason', () =
     const journal = new Mailbox<string>();
     const entered = new Mailbox<Connection>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Busy {
       @OnData()
       async data(conn: Connection) {
@@ -177,7 +185,7 @@ describe('OnClose is called once, after every other hook, with the reason', () =
       }
     }
 
-    await using app = await createTestApp(Busy).start();
+    await using app = await start(Busy);
     const client = await app.connect(Busy);
     await client.send('x');
     const conn = await entered.take();
@@ -190,11 +198,13 @@ describe('OnClose is called once, after every other hook, with the reason', () =
   });
 });
 
-describe('a close', () => {
+overEveryTransport('a close', (transport) => {
+  const { start } = transport;
+
   it('flushes all that was sent before', async () => {
     const size = 8 * 1024 * 1024;
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Generous {
       @OnData()
       answer(conn: Connection) {
@@ -204,27 +214,28 @@ describe('a close', () => {
       }
     }
 
-    await using app = await createTestApp(Generous).start();
+    await using app = await start(Generous);
     const client = await app.connect(Generous);
     client.pause();
     await client.send('go');
-    await app.listener(Generous).waitForConnections((count) => count === 1);
+    await until(() => app.listener(Generous).stats().messages.out === 2);
     client.resume();
     await client.receive(size, { timeout: 10_000 });
     await client.receive('the end');
     expect(await client.closed()).toBe('end');
   });
 
-  it('is complete without waiting for a client that never ends its side', async () => {
-    const { app, client, closed } = await obedient();
+  // Both wait for a time, and do it side by side.
+  it.concurrent('is complete without waiting for a client that never ends its side', async () => {
+    const { app, client, closed } = await obedient(transport);
     await using _ = app;
     await client.send('close');
     expect(await client.closed()).toBe('end');
     expect(await closed.take()).toEqual({ kind: 'server' });
   });
 
-  it('drops what arrives after it, and calls no hook for it', async () => {
-    const { app, client, journal, closed } = await obedient();
+  it.concurrent('drops what arrives after it, and calls no hook for it', async () => {
+    const { app, client, journal, closed } = await obedient(transport);
     await using _ = app;
     await client.send('close');
     await client.closed();
@@ -234,7 +245,7 @@ describe('a close', () => {
   });
 
   it('makes send() return false and the rest of the calls harmless', async () => {
-    const { app, client, conn, closed } = await obedient();
+    const { app, client, conn, closed } = await obedient(transport);
     await using _ = app;
     conn.close();
     expect(conn.send('too late')).toBe(false);
@@ -255,7 +266,7 @@ describe('a close', () => {
   });
 
   it('takes the connection out of listener.connections', async () => {
-    const { app, client, conn } = await obedient();
+    const { app, client, conn } = await obedient(transport);
     await using _ = app;
     const { listener } = conn;
     expect([...listener.connections]).toEqual([conn]);
@@ -265,9 +276,9 @@ describe('a close', () => {
   });
 });
 
-describe('a reset', () => {
-  it('drops what was not sent and reaches the client as a RST', async () => {
-    @Reagent({ port: 0 })
+overEveryTransport('a reset', ({ start, serverReset }) => {
+  it('drops what was not sent, and the client sees it', async () => {
+    @Reagent()
     class Rude {
       @OnData()
       answer(conn: Connection) {
@@ -276,17 +287,19 @@ describe('a reset', () => {
       }
     }
 
-    await using app = await createTestApp(Rude).start();
+    await using app = await start(Rude);
     const client = await app.connect(Rude);
     await client.send('go');
-    expect(await client.closed()).toBe('reset');
+    expect(await client.closed()).toBe(serverReset);
     expect(client.received.length).toBe(0);
   });
 });
 
-describe('closed and signal', () => {
+overEveryTransport('closed and signal', (transport) => {
+  const { start } = transport;
+
   it('tell the reason as soon as the socket has closed, and not before', async () => {
-    const { app, client, conn } = await obedient();
+    const { app, client, conn } = await obedient(transport);
     await using _ = app;
     expect(conn.signal.aborted).toBe(false);
     const aborted = new Promise((resolve) => conn.signal.addEventListener('abort', resolve));
@@ -297,18 +310,18 @@ describe('closed and signal', () => {
   });
 
   it('can be asked for after the close', async () => {
-    const { app, client, conn, closed } = await obedient();
+    const { app, client, conn, closed } = await obedient(transport);
     await using _ = app;
     client.reset();
     await closed.take();
-    expect(await conn.closed).toMatchObject({ kind: 'reset' });
+    expect(await conn.closed).toEqual(transport.clientReset);
     expect(conn.signal.aborted).toBe(true);
   });
 
   it('reach a handler that waits for something else', async () => {
     const outcome = new Mailbox<unknown>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Waiting {
       @OnConnection()
       async handle(conn: Connection) {
@@ -318,10 +331,12 @@ describe('closed and signal', () => {
       }
     }
 
-    await using app = await createTestApp(Waiting).start();
+    await using app = await start(Waiting);
     const client = await app.connect(Waiting);
     await client.receive('waiting');
     client.reset();
+    // A client that seems to have ended its side may still listen: only what is sent to it tells that nobody is there.
+    if (!transport.hasReset) app.listener(Waiting).broadcast('is anybody there?');
     expect(await outcome.take()).toMatchObject({ kind: 'reset' });
   });
 });

@@ -1,35 +1,27 @@
 // The client's FIN: what came before it is delivered, what is answered to it is flushed, then comes our FIN.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type CloseReason,
-  type Connection,
-  type Constructor,
-  OnClose,
-  OnConnection,
-  OnData,
-  Reagent,
-} from '@reagent/core';
-import { createTestApp, type TestApp, type TestClient } from '@reagent/testing';
-import { describe, expect, it } from 'vitest';
-import { Gate } from './support/gate.js';
-import { Mailbox } from './support/mailbox.js';
-import { until } from './support/until.js';
+import { type CloseReason, type Connection, OnClose, OnConnection, OnData, Reagent } from '@reagent/core';
+import type { TestClient } from '@reagent/testing';
+import { expect, it } from 'vitest';
+import { Gate } from '../support/gate.js';
+import { Mailbox } from '../support/mailbox.js';
+import { until } from '../support/until.js';
+import { overEveryTransport } from './transports.js';
 
 /** As `printf 'hi\n' | nc -N` does. */
-async function sendAndEnd(app: TestApp, reagent: Constructor, text = 'hi\n'): Promise<TestClient> {
-  const client = await app.connect(reagent);
+async function sendAndEnd(client: TestClient, text = 'hi\n'): Promise<TestClient> {
   const sending = client.send(text, { timeout: 10_000 });
   await client.end({ timeout: 10_000 });
   await sending;
   return client;
 }
 
-describe('after the client’s FIN', () => {
+overEveryTransport('after the client’s FIN', ({ start }) => {
   it('a push-style hook has answered, then the connection closes', async () => {
     const closed = new Mailbox<CloseReason>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Echo {
       @OnData()
       echo(conn: Connection, data: Buffer) {
@@ -42,8 +34,8 @@ describe('after the client’s FIN', () => {
       }
     }
 
-    await using app = await createTestApp(Echo).start();
-    const client = await sendAndEnd(app, Echo);
+    await using app = await start(Echo);
+    const client = await sendAndEnd(await app.connect(Echo));
     await client.receive('hi\n');
     expect(await client.closed()).toBe('end');
     expect(await closed.take()).toEqual({ kind: 'client' });
@@ -52,7 +44,7 @@ describe('after the client’s FIN', () => {
   it('an async push-style hook still answers', async () => {
     const gate = new Gate();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Slow {
       @OnData()
       async echo(conn: Connection, data: Buffer) {
@@ -63,8 +55,8 @@ describe('after the client’s FIN', () => {
       }
     }
 
-    await using app = await createTestApp(Slow).start();
-    const client = await sendAndEnd(app, Slow);
+    await using app = await start(Slow);
+    const client = await sendAndEnd(await app.connect(Slow));
     await until(() => gate.waiting === 1);
     await client.expectNothing(20);
     gate.open();
@@ -73,7 +65,7 @@ describe('after the client’s FIN', () => {
   });
 
   it('all of several chunks are answered one after the other', async () => {
-    @Reagent({ port: 0 })
+    @Reagent()
     class Slow {
       @OnData()
       async echo(conn: Connection, data: Buffer) {
@@ -83,8 +75,8 @@ describe('after the client’s FIN', () => {
     }
 
     const text = 'x'.repeat(1024 * 1024);
-    await using app = await createTestApp(Slow).start();
-    const client = await sendAndEnd(app, Slow, text);
+    await using app = await start(Slow);
+    const client = await sendAndEnd(await app.connect(Slow), text);
     await client.receive(text, { timeout: 10_000 });
     expect(await client.closed()).toBe('end');
   });
@@ -92,7 +84,7 @@ describe('after the client’s FIN', () => {
   it('what a slow OnConnection has not seen yet is delivered to OnData', async () => {
     const gate = new Gate();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class SlowStart {
       @OnConnection()
       async open() {
@@ -105,8 +97,8 @@ describe('after the client’s FIN', () => {
       }
     }
 
-    await using app = await createTestApp(SlowStart).start();
-    const client = await sendAndEnd(app, SlowStart);
+    await using app = await start(SlowStart);
+    const client = await sendAndEnd(await app.connect(SlowStart));
     await until(() => gate.waiting === 1);
     gate.open();
     await client.receive('hi\n');
@@ -116,7 +108,7 @@ describe('after the client’s FIN', () => {
   it('a pull-style handler reads what came before it, then null, and may still send', async () => {
     const closed = new Mailbox<CloseReason>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Pull {
       @OnConnection()
       async handle(conn: Connection) {
@@ -132,8 +124,8 @@ describe('after the client’s FIN', () => {
       }
     }
 
-    await using app = await createTestApp(Pull).start();
-    const client = await sendAndEnd(app, Pull);
+    await using app = await start(Pull);
+    const client = await sendAndEnd(await app.connect(Pull));
     await client.receive('got hi\n');
     expect(await client.closed()).toBe('end');
     expect(await closed.take()).toEqual({ kind: 'client' });
@@ -142,7 +134,7 @@ describe('after the client’s FIN', () => {
   it('a pull-style handler that starts to read late loses nothing', async () => {
     const gate = new Gate();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Late {
       @OnConnection()
       async handle(conn: Connection) {
@@ -151,8 +143,8 @@ describe('after the client’s FIN', () => {
       }
     }
 
-    await using app = await createTestApp(Late).start();
-    const client = await sendAndEnd(app, Late);
+    await using app = await start(Late);
+    const client = await sendAndEnd(await app.connect(Late));
     await until(() => gate.waiting === 1);
     gate.open();
     await client.receive('hi\n');
@@ -162,7 +154,7 @@ describe('after the client’s FIN', () => {
   it('a client that sent nothing at all gets our FIN', async () => {
     const closed = new Mailbox<CloseReason>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Echo {
       @OnData()
       echo(conn: Connection, data: Buffer) {
@@ -175,7 +167,7 @@ describe('after the client’s FIN', () => {
       }
     }
 
-    await using app = await createTestApp(Echo).start();
+    await using app = await start(Echo);
     const client = await app.connect(Echo);
     await client.end();
     expect(await client.closed()).toBe('end');
@@ -186,7 +178,7 @@ describe('after the client’s FIN', () => {
   it('an answer that takes long to be taken is flushed whole', async () => {
     const size = 16 * 1024 * 1024;
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Large {
       @OnData()
       answer(conn: Connection) {
@@ -194,24 +186,24 @@ describe('after the client’s FIN', () => {
       }
     }
 
-    await using app = await createTestApp(Large).start();
+    await using app = await start(Large);
     const client = await app.connect(Large);
     client.pause();
     await client.send('go');
     await client.end();
-    await app.listener(Large).waitForConnections((connections) => connections === 1);
+    await until(() => app.listener(Large).stats().messages.out === 1);
     client.resume();
     expect((await client.receive(size, { timeout: 10_000 })).length).toBe(size);
     expect(await client.closed()).toBe('end');
   });
 });
 
-describe('our own FIN first', () => {
+overEveryTransport('our own FIN first', ({ start }) => {
   it('shutdown("write") flushes and ends our side, and still receives', async () => {
     const closed = new Mailbox<CloseReason>();
     const received = new Mailbox<string>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class EndsFirst {
       @OnConnection()
       open(conn: Connection) {
@@ -231,7 +223,7 @@ describe('our own FIN first', () => {
       }
     }
 
-    await using app = await createTestApp(EndsFirst).start();
+    await using app = await start(EndsFirst);
     const client = await app.connect(EndsFirst);
     expect(await client.closed()).toBe('end');
     expect(client.received.toString()).toBe('that is all');
@@ -248,7 +240,7 @@ describe('our own FIN first', () => {
   it('shutdown("write") in a pull-style handler leaves recv() to it', async () => {
     const received = new Mailbox<string>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class EndsFirst {
       @OnConnection()
       async handle(conn: Connection) {
@@ -259,7 +251,7 @@ describe('our own FIN first', () => {
       }
     }
 
-    await using app = await createTestApp(EndsFirst).start();
+    await using app = await start(EndsFirst);
     const client = await app.connect(EndsFirst);
     await client.receive('question');
     expect(await client.closed()).toBe('end');
@@ -272,7 +264,7 @@ describe('our own FIN first', () => {
     const received: string[] = [];
     const opened = new Mailbox<Connection>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Deaf {
       @OnConnection()
       open(conn: Connection) {
@@ -286,7 +278,7 @@ describe('our own FIN first', () => {
       }
     }
 
-    await using app = await createTestApp(Deaf).start();
+    await using app = await start(Deaf);
     const client = await app.connect(Deaf);
     const conn = await opened.take();
     await client.send('unheard');
@@ -300,7 +292,7 @@ describe('our own FIN first', () => {
   it('shutdown("both") closes', async () => {
     const closed = new Mailbox<CloseReason>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Closing {
       @OnData()
       data(conn: Connection, data: Buffer) {
@@ -314,7 +306,7 @@ describe('our own FIN first', () => {
       }
     }
 
-    await using app = await createTestApp(Closing).start();
+    await using app = await start(Closing);
     const client = await app.connect(Closing);
     await client.send('bye');
     await client.receive('bye');

@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection, OnData, Reagent } from '@reagent/core';
-import { createTestApp } from '@reagent/testing';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { overEveryTransport } from './transports.js';
 
 /** One thing that a handler may do to send, or to let time pass in between. */
 type Step =
@@ -37,7 +37,7 @@ function payload(kind: string, index: number, length: number): string {
   return `<${index}>${letter.repeat(length)}`;
 }
 
-describe('what is sent', () => {
+overEveryTransport('what is sent', ({ start }) => {
   let directory: string;
   let path: string;
   let steps: readonly Step[] = [];
@@ -50,7 +50,7 @@ describe('what is sent', () => {
 
   afterAll(() => rm(directory, { recursive: true }));
 
-  @Reagent({ port: 0 })
+  @Reagent()
   class Sender {
     @OnData()
     async perform(conn: Connection) {
@@ -90,7 +90,7 @@ describe('what is sent', () => {
   }
 
   it('arrives whole and in the order of the calls, whatever it is made of and however slowly it is read', async () => {
-    await using app = await createTestApp(Sender).start();
+    await using app = await start(Sender);
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.boolean(), async (chosen, slow) => {
         steps = chosen;

@@ -1,4 +1,4 @@
-// timeouts.idle: nothing was received for so long.
+// timeouts.idle: nothing was received for so long. Most tests wait for time to pass, and do it side by side.
 
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -12,20 +12,20 @@ import {
   Reagent,
   TimeoutError,
 } from '@reagent/core';
-import { createTestApp } from '@reagent/testing';
-import { describe, expect, it } from 'vitest';
-import { Gate } from './support/gate.js';
-import { leave } from './support/leave.js';
-import { Mailbox } from './support/mailbox.js';
-import { until } from './support/until.js';
+import { expect, it } from 'vitest';
+import { Gate } from '../support/gate.js';
+import { leave } from '../support/leave.js';
+import { Mailbox } from '../support/mailbox.js';
+import { until } from '../support/until.js';
+import { overEveryTransport } from './transports.js';
 
 const LONG = { timeout: 5_000 };
 
-describe('an idle connection', () => {
-  it('is closed, and OnError gets the TimeoutError', async () => {
+overEveryTransport('an idle connection', ({ start }) => {
+  it.concurrent('is closed, and OnError gets the TimeoutError', async () => {
     const journal = new Mailbox<unknown>();
 
-    @Reagent({ port: 0, timeouts: { idle: 60 } })
+    @Reagent({ timeouts: { idle: 60 } })
     class Impatient {
       @OnData()
       ignore() {}
@@ -42,7 +42,7 @@ describe('an idle connection', () => {
       }
     }
 
-    await using app = await createTestApp(Impatient).start();
+    await using app = await start(Impatient);
     const client = await app.connect(Impatient);
     const before = performance.now();
     await client.receive('too slow', LONG);
@@ -53,11 +53,11 @@ describe('an idle connection', () => {
     expect(app.listener(Impatient).stats().connections.closed.timeout).toBe(1);
   });
 
-  it('asks OnTimeout first, which may keep it, each time anew', async () => {
+  it.concurrent('asks OnTimeout first, which may keep it, each time anew', async () => {
     const asked = new Mailbox<number>();
     let count = 0;
 
-    @Reagent({ port: 0, timeouts: { idle: 40 } })
+    @Reagent({ timeouts: { idle: 40 } })
     class Patient {
       @OnData()
       echo(conn: Connection, data: Buffer) {
@@ -74,7 +74,7 @@ describe('an idle connection', () => {
       }
     }
 
-    await using app = await createTestApp(Patient).start();
+    await using app = await start(Patient);
     const client = await app.connect(Patient);
     for (let round = 0; round < 3; round += 1) expect(await client.line(LONG)).toBe('ping');
     expect(await leave(client)).toBe('end');
@@ -82,10 +82,10 @@ describe('an idle connection', () => {
     expect(app.logs.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  it('is not one from which something arrives now and then', async () => {
+  it.concurrent('is not one from which something arrives now and then', async () => {
     const asked = new Mailbox<string>();
 
-    @Reagent({ port: 0, timeouts: { idle: 400 } })
+    @Reagent({ timeouts: { idle: 400 } })
     class Impatient {
       @OnData()
       echo(conn: Connection, data: Buffer) {
@@ -98,7 +98,7 @@ describe('an idle connection', () => {
       }
     }
 
-    await using app = await createTestApp(Impatient).start();
+    await using app = await start(Impatient);
     const client = await app.connect(Impatient);
     const end = performance.now() + 1_000;
     while (performance.now() < end) {
@@ -111,10 +111,10 @@ describe('an idle connection', () => {
     await leave(client);
   });
 
-  it('is one also while the server sends to it', async () => {
+  it.concurrent('is one also while the server sends to it', async () => {
     const closed = new Mailbox<CloseReason>();
 
-    @Reagent({ port: 0, timeouts: { idle: 100 } })
+    @Reagent({ timeouts: { idle: 100 } })
     class Ticker {
       @OnConnection()
       open(conn: Connection) {
@@ -131,15 +131,15 @@ describe('an idle connection', () => {
       }
     }
 
-    await using app = await createTestApp(Ticker).start();
+    await using app = await start(Ticker);
     await app.connect(Ticker);
     expect(await closed.take()).toMatchObject({ kind: 'timeout' });
   });
 
-  it('is one also in pull style, where a recv() that waits throws', async () => {
+  it.concurrent('is one also in pull style, where a recv() that waits throws', async () => {
     const outcome = new Mailbox<unknown>();
 
-    @Reagent({ port: 0, timeouts: { idle: 60 } })
+    @Reagent({ timeouts: { idle: 60 } })
     class Pull {
       @OnConnection()
       async handle(conn: Connection) {
@@ -147,7 +147,7 @@ describe('an idle connection', () => {
       }
     }
 
-    await using app = await createTestApp(Pull).start();
+    await using app = await start(Pull);
     const client = await app.connect(Pull);
     const error = await outcome.take();
     expect(error).toBeInstanceOf(TimeoutError);
@@ -155,10 +155,10 @@ describe('an idle connection', () => {
     await leave(client);
   });
 
-  it('lets OnTimeout run, and keep it, while a pull-style handler waits in recv()', async () => {
+  it.concurrent('lets OnTimeout run, and keep it, while a pull-style handler waits in recv()', async () => {
     const asked = new Mailbox<string>();
 
-    @Reagent({ port: 0, timeouts: { idle: 50 } })
+    @Reagent({ timeouts: { idle: 50 } })
     class Pull {
       @OnConnection()
       async handle(conn: Connection) {
@@ -172,18 +172,18 @@ describe('an idle connection', () => {
       }
     }
 
-    await using app = await createTestApp(Pull).start();
+    await using app = await start(Pull);
     const client = await app.connect(Pull);
     await asked.takeMany(2);
     await client.send('still here');
     await client.receive('still here');
   });
 
-  it('is not one whose hook is at work on what it sent', async () => {
+  it.concurrent('is not one whose hook is at work on what it sent', async () => {
     const gate = new Gate();
     const asked = new Mailbox<string>();
 
-    @Reagent({ port: 0, timeouts: { idle: 300 } })
+    @Reagent({ timeouts: { idle: 300 } })
     class Slow {
       @OnData()
       async work(conn: Connection, data: Buffer) {
@@ -197,7 +197,7 @@ describe('an idle connection', () => {
       }
     }
 
-    await using app = await createTestApp(Slow).start();
+    await using app = await start(Slow);
     const client = await app.connect(Slow);
     await client.send('one');
     await until(() => gate.waiting === 1);
@@ -211,10 +211,10 @@ describe('an idle connection', () => {
     expect(await asked.take()).toBe('late');
   });
 
-  it('has its full time again when a hook has finished', async () => {
+  it.concurrent('has its full time again when a hook has finished', async () => {
     const asked = new Mailbox<string>();
 
-    @Reagent({ port: 0, timeouts: { idle: 500 } })
+    @Reagent({ timeouts: { idle: 500 } })
     class Slow {
       @OnData()
       async work(conn: Connection, data: Buffer) {
@@ -228,7 +228,7 @@ describe('an idle connection', () => {
       }
     }
 
-    await using app = await createTestApp(Slow).start();
+    await using app = await start(Slow);
     const client = await app.connect(Slow);
     await client.send('one');
     await client.receive('one');
@@ -237,10 +237,10 @@ describe('an idle connection', () => {
     expect(await asked.take()).toBe('late');
   });
 
-  it('has its full time when a pull-style handler asks for more', async () => {
+  it.concurrent('has its full time when a pull-style handler asks for more', async () => {
     const asked = new Mailbox<string>();
 
-    @Reagent({ port: 0, timeouts: { idle: 500 } })
+    @Reagent({ timeouts: { idle: 500 } })
     class Slow {
       @OnConnection()
       async work(conn: Connection) {
@@ -255,7 +255,7 @@ describe('an idle connection', () => {
       }
     }
 
-    await using app = await createTestApp(Slow).start();
+    await using app = await start(Slow);
     const client = await app.connect(Slow);
     await client.receive('now');
     await client.expectNothing(350);
@@ -263,8 +263,8 @@ describe('an idle connection', () => {
     expect(await asked.take()).toBe('late');
   });
 
-  it('may be asked by OnTimeout whether it is still there', async () => {
-    @Reagent({ port: 0, timeouts: { idle: 60 } })
+  it.concurrent('may be asked by OnTimeout whether it is still there', async () => {
+    @Reagent({ timeouts: { idle: 60 } })
     class Pinging {
       @OnData()
       echo(conn: Connection, data: Buffer) {
@@ -279,7 +279,7 @@ describe('an idle connection', () => {
       }
     }
 
-    await using app = await createTestApp(Pinging).start();
+    await using app = await start(Pinging);
     const client = await app.connect(Pinging);
     for (let round = 0; round < 2; round += 1) {
       await client.receive('ping');
@@ -290,8 +290,8 @@ describe('an idle connection', () => {
     await leave(client);
   });
 
-  it('alone is closed, and not one beside it', async () => {
-    @Reagent({ port: 0, timeouts: { idle: 300 } })
+  it.concurrent('alone is closed, and not one beside it', async () => {
+    @Reagent({ timeouts: { idle: 300 } })
     class Echo {
       @OnData()
       echo(conn: Connection, data: Buffer) {
@@ -299,7 +299,7 @@ describe('an idle connection', () => {
       }
     }
 
-    await using app = await createTestApp(Echo).start();
+    await using app = await start(Echo);
     const idle = await app.connect(Echo);
     const busy = await app.connect(Echo);
     const closed = idle.closed(LONG);
@@ -319,7 +319,7 @@ describe('an idle connection', () => {
   it('is not one whose bytes lie in the kernel, because the process was held up for longer than the limit', async () => {
     const idle = 100;
 
-    @Reagent({ port: 0, timeouts: { idle } })
+    @Reagent({ timeouts: { idle } })
     class Echo {
       @OnData()
       echo(conn: Connection, data: Buffer) {
@@ -327,7 +327,7 @@ describe('an idle connection', () => {
       }
     }
 
-    await using app = await createTestApp(Echo).start();
+    await using app = await start(Echo);
     const client = await app.connect(Echo);
     await client.send('x');
     await client.receive('x');

@@ -10,17 +10,17 @@ import {
   OnData,
   OnError,
   Reagent,
-  StateError,
 } from '@reagent/core';
-import { createTestApp } from '@reagent/testing';
-import { describe, expect, it } from 'vitest';
-import { leave } from './support/leave.js';
-import { Mailbox } from './support/mailbox.js';
-import { words } from './support/word-codec.js';
+import { expect, it } from 'vitest';
+import { leave } from '../support/leave.js';
+import { Mailbox } from '../support/mailbox.js';
+import { until } from '../support/until.js';
+import { words } from '../support/word-codec.js';
+import { overEveryTransport } from './transports.js';
 
-describe('messages', () => {
+overEveryTransport('messages', ({ start }) => {
   it('arrive one by one, however the bytes were cut', async () => {
-    @Reagent({ port: 0, codec: words() })
+    @Reagent({ codec: words() })
     class Echo {
       @OnData()
       echo(conn: Connection<string>, word: string) {
@@ -28,7 +28,7 @@ describe('messages', () => {
       }
     }
 
-    await using app = await createTestApp(Echo).start();
+    await using app = await start(Echo);
     const client = await app.connect(Echo);
     await client.send('one two thr');
     await client.receive('<one> <two> ');
@@ -43,7 +43,7 @@ describe('messages', () => {
   });
 
   it('of one chunk are answered in one write', async () => {
-    @Reagent({ port: 0, codec: words() })
+    @Reagent({ codec: words() })
     class Echo {
       @OnData()
       echo(conn: Connection<string>, word: string) {
@@ -51,7 +51,7 @@ describe('messages', () => {
       }
     }
 
-    await using app = await createTestApp(Echo).start();
+    await using app = await start(Echo);
     const client = await app.connect(Echo);
     const text = Array.from({ length: 32 }, (_, index) => `word${index} `).join('');
     await client.send(text);
@@ -61,7 +61,7 @@ describe('messages', () => {
   it('of one chunk wait for the async hook of the one before', async () => {
     const log: string[] = [];
 
-    @Reagent({ port: 0, codec: words() })
+    @Reagent({ codec: words() })
     class Slow {
       @OnData()
       async data(conn: Connection<string>, word: string) {
@@ -72,7 +72,7 @@ describe('messages', () => {
       }
     }
 
-    await using app = await createTestApp(Slow).start();
+    await using app = await start(Slow);
     const client = await app.connect(Slow);
     await client.send('one two three ');
     await client.end();
@@ -84,7 +84,7 @@ describe('messages', () => {
   it('of one chunk wait while the connection is paused', async () => {
     const opened = new Mailbox<Connection<string>>();
 
-    @Reagent({ port: 0, codec: words() })
+    @Reagent({ codec: words() })
     class OneByOne {
       @OnData()
       data(conn: Connection<string>, word: string) {
@@ -94,7 +94,7 @@ describe('messages', () => {
       }
     }
 
-    await using app = await createTestApp(OneByOne).start();
+    await using app = await start(OneByOne);
     const client = await app.connect(OneByOne);
     await client.send('one two ');
     await client.receive('one ');
@@ -106,10 +106,10 @@ describe('messages', () => {
 
   it('of one chunk wait while too much waits to be sent', async () => {
     const counts: number[] = [];
-    const size = 32 * 1024 * 1024;
+    const size = 16 * 1024 * 1024;
     let seen = 0;
 
-    @Reagent({ port: 0, codec: { decoder: () => words().decoder(), encode: bytes().encode } })
+    @Reagent({ codec: { decoder: () => words().decoder(), encode: bytes().encode } })
     class Generous {
       @OnData()
       data(conn: Connection<string, Buffer>) {
@@ -118,11 +118,11 @@ describe('messages', () => {
       }
     }
 
-    await using app = await createTestApp(Generous).start();
+    await using app = await start(Generous);
     const client = await app.connect(Generous);
     client.pause();
     await client.send('one two three ');
-    await app.listener(Generous).waitForConnections((connections) => connections === 1);
+    await until(() => seen === 1);
     await client.expectNothing(20);
     counts.push(seen);
     client.resume();
@@ -135,7 +135,7 @@ describe('messages', () => {
   it('after a close or a reset in a hook are dropped', async () => {
     const seen: string[] = [];
 
-    @Reagent({ port: 0, codec: words() })
+    @Reagent({ codec: words() })
     class Last {
       @OnData()
       data(conn: Connection<string>, word: string) {
@@ -145,7 +145,7 @@ describe('messages', () => {
       }
     }
 
-    await using app = await createTestApp(Last).start();
+    await using app = await start(Last);
     for (const order of ['close', 'reset']) {
       const client = await app.connect(Last);
       await client.send(`${order} more `);
@@ -163,7 +163,7 @@ describe('messages', () => {
       }
     }
 
-    @Reagent({ port: 0, codec: words() })
+    @Reagent({ codec: words() })
     class First {
       @OnData()
       data(conn: Connection<string>, word: string) {
@@ -172,7 +172,7 @@ describe('messages', () => {
       }
     }
 
-    await using app = await createTestApp(First).start();
+    await using app = await start(First);
     const client = await app.connect(First);
     await client.send('one over two three ');
     await client.receive('first:one first:over second:two second:three ');
@@ -181,7 +181,7 @@ describe('messages', () => {
   it('are given by recv() and iteration, and the last one may lack its end', async () => {
     const outcome = new Mailbox<unknown>();
 
-    @Reagent({ port: 0, codec: words() })
+    @Reagent({ codec: words() })
     class Pull {
       @OnConnection()
       async handle(conn: Connection<string>) {
@@ -191,7 +191,7 @@ describe('messages', () => {
       }
     }
 
-    await using app = await createTestApp(Pull).start();
+    await using app = await start(Pull);
     const client = await app.connect(Pull);
     await client.send('one two three la');
     await client.send('st');
@@ -200,7 +200,7 @@ describe('messages', () => {
   });
 
   it('are taken by a recv() in OnData before the next OnData', async () => {
-    @Reagent({ port: 0, codec: words() })
+    @Reagent({ codec: words() })
     class Pairs {
       @OnData()
       async pair(conn: Connection<string>, key: string) {
@@ -209,7 +209,7 @@ describe('messages', () => {
       }
     }
 
-    await using app = await createTestApp(Pairs).start();
+    await using app = await start(Pairs);
     const client = await app.connect(Pairs);
     await client.send('a 1 b 2 c ');
     await client.receive('a=1 b=2 ');
@@ -218,7 +218,7 @@ describe('messages', () => {
   });
 
   it('are cut by another codec from the very next byte on', async () => {
-    @Reagent({ port: 0, codec: words() })
+    @Reagent({ codec: words() })
     class Switching {
       @OnData()
       data(conn: Connection<string | Buffer, string | Buffer>, message: string | Buffer) {
@@ -227,7 +227,7 @@ describe('messages', () => {
       }
     }
 
-    await using app = await createTestApp(Switching).start();
+    await using app = await start(Switching);
     const client = await app.connect(Switching);
     await client.send('one raw any bytes');
     await client.receive('one raw any bytes');
@@ -236,12 +236,12 @@ describe('messages', () => {
   });
 });
 
-describe('a codec that throws', () => {
+overEveryTransport('a codec that throws', ({ start }) => {
   it('while it decodes has its error go to OnError and closes the connection, after the messages before', async () => {
     const errors = new Mailbox<Error>();
     const closed = new Mailbox<CloseReason>();
 
-    @Reagent({ port: 0, codec: words() })
+    @Reagent({ codec: words() })
     class Echo {
       @OnData()
       echo(conn: Connection<string>, word: string) {
@@ -259,7 +259,7 @@ describe('a codec that throws', () => {
       }
     }
 
-    await using app = await createTestApp(Echo).start();
+    await using app = await start(Echo);
     const client = await app.connect(Echo);
     await client.send('one invalid two ');
     await client.receive('one ');
@@ -272,7 +272,7 @@ describe('a codec that throws', () => {
   it('while it decodes for recv() has its error thrown there', async () => {
     const outcome = new Mailbox<unknown>();
 
-    @Reagent({ port: 0, codec: words() })
+    @Reagent({ codec: words() })
     class Pull {
       @OnConnection()
       async handle(conn: Connection<string>) {
@@ -280,7 +280,7 @@ describe('a codec that throws', () => {
       }
     }
 
-    await using app = await createTestApp(Pull).start();
+    await using app = await start(Pull);
     const client = await app.connect(Pull);
     await client.send('invalid ');
     expect(await outcome.take()).toMatchObject({ message: 'a word that is none' });
@@ -289,7 +289,7 @@ describe('a codec that throws', () => {
   it('while it encodes has its error thrown by send()', async () => {
     const outcome = new Mailbox<unknown>();
 
-    @Reagent({ port: 0, codec: words() })
+    @Reagent({ codec: words() })
     class Wordy {
       @OnData()
       data(conn: Connection<string>) {
@@ -302,36 +302,10 @@ describe('a codec that throws', () => {
       }
     }
 
-    await using app = await createTestApp(Wordy).start();
+    await using app = await start(Wordy);
     const client = await app.connect(Wordy);
     await client.send('go ');
     await client.receive('one ');
     expect(await outcome.take()).toMatchObject({ message: "'two words' is not one word" });
   });
-});
-
-it('recv() while OnData is being called for another connection is a matter of its own', async () => {
-  const connections: Connection[] = [];
-  const outcome = new Mailbox<unknown>();
-
-  @Reagent({ port: 0 })
-  class Push {
-    @OnConnection()
-    open(conn: Connection) {
-      connections.push(conn);
-    }
-
-    @OnData()
-    async data() {
-      const other = connections.find((conn) => conn !== connections[1]);
-      outcome.put(await other?.recv().catch((error: unknown) => error));
-    }
-  }
-
-  await using app = await createTestApp(Push).start();
-  await app.connect(Push);
-  await app.listener(Push).waitForConnections((count) => count === 1);
-  const second = await app.connect(Push);
-  await second.send('x');
-  expect(await outcome.take()).toBeInstanceOf(StateError);
 });

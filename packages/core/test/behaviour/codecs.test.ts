@@ -15,15 +15,15 @@ import {
   Reagent,
   text,
 } from '@reagent/core';
-import { createTestApp } from '@reagent/testing';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { leave } from './support/leave.js';
-import { Mailbox } from './support/mailbox.js';
+import { leave } from '../support/leave.js';
+import { Mailbox } from '../support/mailbox.js';
+import { overEveryTransport } from './transports.js';
 
-describe('codecs', () => {
+overEveryTransport('codecs', ({ start }) => {
   it('answer lines, also the last one without an end, from a client that half-closes', async () => {
-    @Reagent({ port: 0, codec: lines() })
+    @Reagent({ codec: lines() })
     class Echo {
       @OnData()
       async echo(conn: Connection<string>, line: string) {
@@ -32,7 +32,7 @@ describe('codecs', () => {
       }
     }
 
-    await using app = await createTestApp(Echo).start();
+    await using app = await start(Echo);
     const client = await app.connect(Echo);
     await client.send('one\r\ntwo\nthree');
     await client.end();
@@ -41,7 +41,7 @@ describe('codecs', () => {
   });
 
   it('let lines and counted blocks be read by turns', async () => {
-    @Reagent({ port: 0, codec: lines({ delimiter: '\r\n' }) })
+    @Reagent({ codec: lines({ delimiter: '\r\n' }) })
     class Store {
       @OnConnection()
       async handle(conn: Connection<string>) {
@@ -59,7 +59,7 @@ describe('codecs', () => {
       }
     }
 
-    await using app = await createTestApp(Store).start();
+    await using app = await start(Store);
     const client = await app.connect(Store);
     const request = 'set a 5\r\n\r\n\r\n!\r\nget a\r\nset b 0\r\n\r\nget b\r\n';
     const answer = 'STORED\r\nVALUE 0d0a0d0a21\r\nSTORED\r\nVALUE \r\n';
@@ -70,7 +70,7 @@ describe('codecs', () => {
   });
 
   it('may be replaced by a handler: the very next byte is for the new one, also if it has arrived already', async () => {
-    @Reagent({ port: 0, codec: lines() })
+    @Reagent({ codec: lines() })
     class Upgrading {
       @OnConnection()
       async handle(conn: Connection<string | Buffer>) {
@@ -84,7 +84,7 @@ describe('codecs', () => {
       }
     }
 
-    await using app = await createTestApp(Upgrading).start();
+    await using app = await start(Upgrading);
     const input = Buffer.from('binary\n\x03a\ncd\nlast\n');
     for (let cut = 0; cut < input.length; cut++) {
       const client = await app.connect(Upgrading);
@@ -96,7 +96,7 @@ describe('codecs', () => {
   });
 
   it('may be replaced by @OnData between two messages of one chunk', async () => {
-    @Reagent({ port: 0, codec: lines() })
+    @Reagent({ codec: lines() })
     class Switching {
       @OnData()
       message(conn: Connection<string>, message: string) {
@@ -106,7 +106,7 @@ describe('codecs', () => {
       }
     }
 
-    await using app = await createTestApp(Switching).start();
+    await using app = await start(Switching);
     const client = await app.connect(Switching);
     await client.send('a\nnul\nb\nc\0lf\0d\ne\0f\n');
     await client.receive('<a>\n<nul>\n<b\nc>\0<lf>\0<d>\n<e\0f>\n');
@@ -117,7 +117,7 @@ describe('codecs', () => {
     type Request = z.infer<typeof Request>;
     const errors = new Mailbox<Error>();
 
-    @Reagent({ port: 0, codec: lines().pipe(json(Request)) })
+    @Reagent({ codec: lines().pipe(json(Request)) })
     class Service {
       @OnData()
       serve(conn: Connection<Request>, { id, tags }: Request) {
@@ -131,7 +131,7 @@ describe('codecs', () => {
       }
     }
 
-    await using app = await createTestApp(Service).start();
+    await using app = await start(Service);
     const client = await app.connect(Service);
     await client.send('{"id":1,"tags":["x"],"more":0}\n{"id":2,"tags":["x",5]}\n{"id":3,"tags":[]}\n');
     await client.receive('{"id":1,"count":1}\n{"error":[["tags",1]]}\n');
@@ -145,7 +145,7 @@ describe('codecs', () => {
   it('close a connection that announces too much, and no other', async () => {
     const errors = new Mailbox<Error>();
 
-    @Reagent({ port: 0, codec: lengthPrefixed({ bytes: 4, maxLength: 1_000 }) })
+    @Reagent({ codec: lengthPrefixed({ bytes: 4, maxLength: 1_000 }) })
     class Frames {
       @OnData()
       echo(conn: Connection, frame: Buffer) {
@@ -158,7 +158,7 @@ describe('codecs', () => {
       }
     }
 
-    await using app = await createTestApp(Frames).start();
+    await using app = await start(Frames);
     const [hostile, other] = [await app.connect(Frames), await app.connect(Frames)];
     await hostile.send(Buffer.from([0, 0, 0, 1, 7, 0x7f, 0xff, 0xff, 0xff, 1, 2, 3]));
     await hostile.receive(Buffer.from([0, 0, 0, 1, 7]));

@@ -10,22 +10,22 @@ import {
   Reagent,
   TimeoutError,
 } from '@reagent/core';
-import { createTestApp } from '@reagent/testing';
-import { describe, expect, it } from 'vitest';
-import { Mailbox } from './support/mailbox.js';
-import { settled } from './support/until.js';
+import { expect, it } from 'vitest';
+import { Mailbox } from '../support/mailbox.js';
+import { settled, until } from '../support/until.js';
+import { overEveryTransport } from './transports.js';
 
 const MEBIBYTE = 1024 * 1024;
 /** More than the kernel buffers of both sides take. */
-const MUCH = 64 * MEBIBYTE;
+const MUCH = 32 * MEBIBYTE;
 const LONG = { timeout: 20_000 };
 
-describe('a client that sends and never reads', () => {
+overEveryTransport('a client that sends and never reads', ({ start }) => {
   it('is no longer read from, costs bounded memory, and gets everything once it reads', async () => {
     const opened = new Mailbox<Connection>();
     let received = 0;
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Echo {
       @OnConnection()
       open(conn: Connection) {
@@ -39,7 +39,7 @@ describe('a client that sends and never reads', () => {
       }
     }
 
-    await using app = await createTestApp(Echo).start();
+    await using app = await start(Echo);
     const client = await app.connect(Echo);
     client.pause();
     const conn = await opened.take();
@@ -61,7 +61,7 @@ describe('a client that sends and never reads', () => {
   it('costs bounded memory in pull style too', async () => {
     const opened = new Mailbox<Connection>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Echo {
       @OnConnection()
       async echo(conn: Connection) {
@@ -70,7 +70,7 @@ describe('a client that sends and never reads', () => {
       }
     }
 
-    await using app = await createTestApp(Echo).start();
+    await using app = await start(Echo);
     const client = await app.connect(Echo);
     client.pause();
     const conn = await opened.take();
@@ -85,7 +85,7 @@ describe('a client that sends and never reads', () => {
     const opened = new Mailbox<Connection>();
     const held: number[] = [];
 
-    @Reagent({ port: 0, options: { highWaterMark: 16 * 1024 } })
+    @Reagent({ options: { highWaterMark: 16 * 1024 } })
     class Echo {
       #sent = 0;
 
@@ -102,7 +102,7 @@ describe('a client that sends and never reads', () => {
       }
     }
 
-    await using app = await createTestApp(Echo).start();
+    await using app = await start(Echo);
     const client = await app.connect(Echo);
     client.pause();
     const conn = await opened.take();
@@ -115,11 +115,11 @@ describe('a client that sends and never reads', () => {
   });
 });
 
-describe('send()', () => {
+overEveryTransport('send()', ({ start }) => {
   it('returns false above highWaterMark, and drained() resolves when the client has taken enough', async () => {
     const outcome = new Mailbox<string>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Source {
       @OnConnection()
       async pour(conn: Connection) {
@@ -129,7 +129,7 @@ describe('send()', () => {
       }
     }
 
-    await using app = await createTestApp(Source).start();
+    await using app = await start(Source);
     const client = await app.connect(Source);
     client.pause();
     expect(await outcome.take()).toBe('full');
@@ -144,10 +144,10 @@ describe('send()', () => {
   });
 
   it('in a loop with drained() streams any amount in bounded memory', async () => {
-    const total = 128;
+    const total = 64;
     let most = 0;
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Source {
       @OnConnection()
       async pour(conn: Connection) {
@@ -159,7 +159,7 @@ describe('send()', () => {
       }
     }
 
-    await using app = await createTestApp(Source).start();
+    await using app = await start(Source);
     const client = await app.connect(Source);
     await client.receive(total * MEBIBYTE, LONG);
     expect(await client.closed()).toBe('end');
@@ -167,7 +167,7 @@ describe('send()', () => {
   });
 
   it('of many small pieces to a client that does not read is held back in order', async () => {
-    @Reagent({ port: 0 })
+    @Reagent()
     class Counting {
       @OnConnection()
       async count(conn: Connection) {
@@ -177,19 +177,19 @@ describe('send()', () => {
       }
     }
 
-    await using app = await createTestApp(Counting).start();
+    await using app = await start(Counting);
     const client = await app.connect(Counting);
     client.pause();
-    await app.listener(Counting).waitForConnections((connections) => connections === 1);
+    await until(() => app.listener(Counting).stats().messages.out > 1_000);
     client.resume();
     const expected = Array.from({ length: 200_000 }, (_, index) => `${index}\n`).join('');
     await client.receive(expected, LONG);
   });
 });
 
-describe('drained()', () => {
+overEveryTransport('drained()', ({ start }) => {
   it('resolves at once where nothing waits', async () => {
-    @Reagent({ port: 0 })
+    @Reagent()
     class Calm {
       @OnConnection()
       async open(conn: Connection) {
@@ -200,14 +200,14 @@ describe('drained()', () => {
       }
     }
 
-    await using app = await createTestApp(Calm).start();
+    await using app = await start(Calm);
     await (await app.connect(Calm)).receive('small thing');
   });
 
   it('resolves when the connection closes before', async () => {
     const outcome = new Mailbox<string>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Source {
       @OnConnection()
       async pour(conn: Connection) {
@@ -218,7 +218,7 @@ describe('drained()', () => {
       }
     }
 
-    await using app = await createTestApp(Source).start();
+    await using app = await start(Source);
     const client = await app.connect(Source);
     client.pause();
     await outcome.take();
@@ -227,12 +227,12 @@ describe('drained()', () => {
   });
 });
 
-describe('timeouts.send', () => {
+overEveryTransport('timeouts.send', ({ start }) => {
   it('closes a connection whose client takes nothing while bytes wait', async () => {
     const errors = new Mailbox<Error>();
     const closed = new Mailbox<CloseReason>();
 
-    @Reagent({ port: 0, timeouts: { send: 100 } })
+    @Reagent({ timeouts: { send: 100 } })
     class Source {
       @OnData()
       pour(conn: Connection) {
@@ -250,7 +250,7 @@ describe('timeouts.send', () => {
       }
     }
 
-    await using app = await createTestApp(Source).start();
+    await using app = await start(Source);
     const client = await app.connect(Source);
     client.pause();
     await client.send('go');
@@ -263,7 +263,7 @@ describe('timeouts.send', () => {
   it('also closes a connection that is being closed and never taken', async () => {
     const closed = new Mailbox<CloseReason>();
 
-    @Reagent({ port: 0, timeouts: { send: 100 } })
+    @Reagent({ timeouts: { send: 100 } })
     class Source {
       @OnConnection()
       pour(conn: Connection) {
@@ -276,14 +276,14 @@ describe('timeouts.send', () => {
       }
     }
 
-    await using app = await createTestApp(Source).start();
+    await using app = await start(Source);
     const client = await app.connect(Source);
     client.pause();
     expect(await closed.take()).toMatchObject({ kind: 'timeout', error: { step: 'send' } });
   });
 
   it('leaves a client alone that has taken everything', async () => {
-    @Reagent({ port: 0, timeouts: { send: 500 } })
+    @Reagent({ timeouts: { send: 250 } })
     class Source {
       @OnData()
       pour(conn: Connection, data: Buffer) {
@@ -291,11 +291,11 @@ describe('timeouts.send', () => {
       }
     }
 
-    await using app = await createTestApp(Source).start();
+    await using app = await start(Source);
     const client = await app.connect(Source);
     await client.send('much');
     await client.receive(16 * MEBIBYTE, LONG);
-    await client.expectNothing(1_000);
+    await client.expectNothing(500);
     await client.send('still here?');
     await client.receive('still here?');
   });

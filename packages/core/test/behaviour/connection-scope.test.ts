@@ -7,7 +7,6 @@ import {
   injectable,
   Lifecycle,
   Listener,
-  Module,
   OnAccept,
   OnClose,
   OnConnection,
@@ -15,16 +14,16 @@ import {
   Reagent,
   scoped,
 } from '@reagent/core';
-import { createTestApp } from '@reagent/testing';
-import { describe, expect, it } from 'vitest';
-import { leave } from './support/leave.js';
-import { Mailbox } from './support/mailbox.js';
+import { expect, it } from 'vitest';
+import { leave } from '../support/leave.js';
+import { Mailbox } from '../support/mailbox.js';
+import { overEveryTransport } from './transports.js';
 
-describe("scope: 'connection'", () => {
+overEveryTransport("scope: 'connection'", ({ start, serverReset }) => {
   it('makes an instance for each connection, with the connection and the listener injected', async () => {
     const checks = new Mailbox<boolean>();
 
-    @Reagent({ port: 0, scope: 'connection', name: 'sessions' })
+    @Reagent({ scope: 'connection', name: 'sessions' })
     class Session {
       #seen = 0;
 
@@ -46,7 +45,7 @@ describe("scope: 'connection'", () => {
       }
     }
 
-    await using app = await createTestApp(Session).start();
+    await using app = await start(Session);
     const [first, second] = [await app.connect(Session), await app.connect(Session)];
     await first.receive('hello on sessions\n');
     await second.receive('hello on sessions\n');
@@ -64,7 +63,7 @@ describe("scope: 'connection'", () => {
       count = 0;
     }
 
-    @Reagent({ port: 0, scope: 'connection' })
+    @Reagent({ scope: 'connection' })
     class Session {
       constructor(
         private readonly store: Store,
@@ -78,10 +77,7 @@ describe("scope: 'connection'", () => {
       }
     }
 
-    @Module({ providers: [Store, { token: 'greeting', useValue: 'hello' }], reagents: [Session] })
-    class AppModule {}
-
-    await using app = await createTestApp(AppModule).start();
+    await using app = await start(Session, { providers: [Store, { token: 'greeting', useValue: 'hello' }] });
     await (await app.connect(Session)).receive('hello 1');
     await (await app.connect(Session)).receive('hello 2');
     expect(app.resolve(Store).count).toBe(2);
@@ -103,7 +99,7 @@ describe("scope: 'connection'", () => {
       }
     }
 
-    @Reagent({ port: 0, scope: 'connection' })
+    @Reagent({ scope: 'connection' })
     class Session {
       constructor(
         readonly transaction: Transaction,
@@ -119,10 +115,7 @@ describe("scope: 'connection'", () => {
       }
     }
 
-    @Module({ providers: [Store], reagents: [Session] })
-    class AppModule {}
-
-    await using app = await createTestApp(AppModule).start();
+    await using app = await start(Session, { providers: [Store] });
     const client = await app.connect(Session);
     await client.end();
     expect(await journal.takeMany(2)).toEqual(['closed', 'transaction disposed']);
@@ -143,7 +136,7 @@ describe("scope: 'connection'", () => {
       constructor(readonly journal: Journal) {}
     }
 
-    @Reagent({ port: 0, scope: 'connection' })
+    @Reagent({ scope: 'connection' })
     class Session {
       constructor(
         private readonly parser: Parser,
@@ -156,7 +149,7 @@ describe("scope: 'connection'", () => {
       }
     }
 
-    await using app = await createTestApp(Session).start();
+    await using app = await start(Session);
     await (await app.connect(Session)).receive('true');
     await (await app.connect(Session)).receive('true');
   });
@@ -165,7 +158,7 @@ describe("scope: 'connection'", () => {
     let made = 0;
     let asked = 0;
 
-    @Reagent({ port: 0, scope: 'connection' })
+    @Reagent({ scope: 'connection' })
     class Session {
       constructor() {
         made += 1;
@@ -183,9 +176,10 @@ describe("scope: 'connection'", () => {
       }
     }
 
-    await using app = await createTestApp(Session).start();
+    await using app = await start(Session);
     expect(made).toBe(0);
-    expect(await (await app.connect(Session)).closed()).toBe('reset');
+    const stranger = await app.connect(Session, { secure: false });
+    expect(await stranger.closed()).toBe(serverReset);
     expect(made).toBe(0);
     await (await app.connect(Session)).receive('hello');
     expect(made).toBe(1);
@@ -194,7 +188,7 @@ describe("scope: 'connection'", () => {
   it('closes a connection alone whose instance cannot be made', async () => {
     let made = 0;
 
-    @Reagent({ port: 0, scope: 'connection' })
+    @Reagent({ scope: 'connection' })
     class Session {
       constructor() {
         made += 1;
@@ -207,14 +201,16 @@ describe("scope: 'connection'", () => {
       }
     }
 
-    await using app = await createTestApp(Session).start();
+    await using app = await start(Session);
     const first = await app.connect(Session);
     await leave(first);
     expect(first.received.length).toBe(0);
     expect(
       JSON.stringify(app.logs.map(({ fields, message }) => [message, Object.values(fields).map(String)])),
     ).toContain('not in the mood');
-    await (await app.connect(Session)).receive('hello');
+    const second = await app.connect(Session);
+    await second.receive('hello');
+    await leave(second);
     await app.listener(Session).waitForConnections((connections) => connections === 0);
   });
 });

@@ -2,19 +2,22 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Connection, OnClose, OnConnection, OnData, Reagent } from '@reagent/core';
-import { createTestApp } from '@reagent/testing';
-import { describe, expect, it } from 'vitest';
-import { Gate } from './support/gate.js';
-import { Mailbox } from './support/mailbox.js';
-import { settled, until } from './support/until.js';
+import { expect, it } from 'vitest';
+import { Gate } from '../support/gate.js';
+import { Mailbox } from '../support/mailbox.js';
+import { settled, until } from '../support/until.js';
+import { overEveryTransport } from './transports.js';
 
-@Reagent({ port: 0 })
+@Reagent()
 class Echo {
   @OnData()
   echo(conn: Connection, data: Buffer) {
     conn.send(data);
   }
 }
+
+/** For what takes a while on a slow machine. */
+const LONG = { timeout: 10_000 };
 
 /** Bytes in which every position is recognisable. */
 function pattern(length: number): Buffer {
@@ -23,26 +26,26 @@ function pattern(length: number): Buffer {
   return bytes;
 }
 
-describe('a push-style reagent', () => {
+overEveryTransport('a push-style reagent', ({ start }) => {
   it('answers what arrives, in order and unchanged', async () => {
-    await using app = await createTestApp(Echo).start();
+    await using app = await start(Echo);
     const client = await app.connect(Echo);
     const bytes = pattern(4 * 1024 * 1024);
-    const sending = client.send(bytes, { timeout: 10_000 });
-    await client.receive(bytes, { timeout: 10_000 });
+    const sending = client.send(bytes, LONG);
+    await client.receive(bytes, LONG);
     await sending;
   });
 
   it('serves many connections independently', async () => {
-    await using app = await createTestApp(Echo).start();
-    const clients = await Promise.all(Array.from({ length: 200 }, () => app.connect(Echo)));
+    await using app = await start(Echo);
+    const clients = await Promise.all(Array.from({ length: 200 }, () => app.connect(Echo, LONG)));
     await Promise.all(clients.map((client, index) => client.send(`client ${index}`)));
     for (const [index, client] of clients.entries()) await client.receive(`client ${index}`);
     for (const client of clients) await client.expectNothing(0);
   });
 
   it('may send before anything has arrived', async () => {
-    @Reagent({ port: 0 })
+    @Reagent()
     class Greeting {
       @OnConnection()
       hello(conn: Connection) {
@@ -55,7 +58,7 @@ describe('a push-style reagent', () => {
       }
     }
 
-    await using app = await createTestApp(Greeting).start();
+    await using app = await start(Greeting);
     const client = await app.connect(Greeting);
     await client.send('world');
     await client.receive('hello, world');
@@ -65,7 +68,7 @@ describe('a push-style reagent', () => {
     const gate = new Gate();
     const hooks = new Mailbox<string>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Slow {
       @OnConnection()
       async prepare() {
@@ -81,7 +84,7 @@ describe('a push-style reagent', () => {
       }
     }
 
-    await using app = await createTestApp(Slow).start();
+    await using app = await start(Slow);
     const client = await app.connect(Slow);
     await client.send('early');
     await hooks.take();
@@ -96,7 +99,7 @@ describe('a push-style reagent', () => {
     const log: string[] = [];
     const closed = new Mailbox<string>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Slow {
       @OnConnection()
       async open() {
@@ -123,7 +126,7 @@ describe('a push-style reagent', () => {
       }
     }
 
-    await using app = await createTestApp(Slow).start();
+    await using app = await start(Slow);
     const client = await app.connect(Slow);
     for (let index = 0; index < 50; index += 1) {
       await client.send(`${index} `);
@@ -139,7 +142,7 @@ describe('a push-style reagent', () => {
   it('has hooks of different connections run at the same time', async () => {
     const gate = new Gate();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Slow {
       @OnData()
       async data(conn: Connection, data: Buffer) {
@@ -148,7 +151,7 @@ describe('a push-style reagent', () => {
       }
     }
 
-    await using app = await createTestApp(Slow).start();
+    await using app = await start(Slow);
     const [slow, quick] = [await app.connect(Slow), await app.connect(Slow)];
     await slow.send('wait');
     await until(() => gate.waiting === 1);
@@ -162,7 +165,7 @@ describe('a push-style reagent', () => {
     const gate = new Gate();
     const entered = new Mailbox<Connection>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Slow {
       #bytes = 0;
 
@@ -175,19 +178,19 @@ describe('a push-style reagent', () => {
       }
     }
 
-    await using app = await createTestApp(Slow).start();
+    await using app = await start(Slow);
     const client = await app.connect(Slow);
-    const sending = client.send(Buffer.alloc(32 * 1024 * 1024), { timeout: 10_000 });
+    const sending = client.send(Buffer.alloc(32 * 1024 * 1024), LONG);
     const conn = await entered.take();
     expect(await settled(() => conn.bytesRead)).toBeLessThan(1024 * 1024);
     expect(entered.all).toHaveLength(1);
     gate.open();
     await sending;
-    await client.receive('all', { timeout: 10_000 });
+    await client.receive('all', LONG);
   });
 
   it('sends all that is sent within a tick in one write', async () => {
-    @Reagent({ port: 0 })
+    @Reagent()
     class Chatty {
       @OnData()
       chat(conn: Connection) {
@@ -195,7 +198,7 @@ describe('a push-style reagent', () => {
       }
     }
 
-    await using app = await createTestApp(Chatty).start();
+    await using app = await start(Chatty);
     const client = await app.connect(Chatty);
     await client.send('go');
     const first = await client.recv();
@@ -205,7 +208,7 @@ describe('a push-style reagent', () => {
   it('may send outside of a hook', async () => {
     const opened = new Mailbox<Connection>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Quiet {
       @OnConnection()
       keep(conn: Connection) {
@@ -216,7 +219,7 @@ describe('a push-style reagent', () => {
       ignore() {}
     }
 
-    await using app = await createTestApp(Quiet).start();
+    await using app = await start(Quiet);
     const client = await app.connect(Quiet);
     const conn = await opened.take();
     await nextTurn();
@@ -225,7 +228,7 @@ describe('a push-style reagent', () => {
   });
 
   it('sends text, buffers and byte arrays', async () => {
-    @Reagent({ port: 0 })
+    @Reagent()
     class Mixed {
       @OnData()
       answer(conn: Connection) {
@@ -235,19 +238,19 @@ describe('a push-style reagent', () => {
       }
     }
 
-    await using app = await createTestApp(Mixed).start();
+    await using app = await start(Mixed);
     const client = await app.connect(Mixed);
     await client.send('go');
     await client.receive('text buffer array');
   });
 });
 
-describe('pause and resume', () => {
+overEveryTransport('pause and resume', ({ start }) => {
   it('stops data and its end until it is resumed, and loses none', async () => {
     const opened = new Mailbox<Connection>();
     const got: string[] = [];
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Paused {
       @OnConnection()
       wait(conn: Connection) {
@@ -262,7 +265,7 @@ describe('pause and resume', () => {
       }
     }
 
-    await using app = await createTestApp(Paused).start();
+    await using app = await start(Paused);
     const client = await app.connect(Paused);
     const conn = await opened.take();
     await client.send('held back');
@@ -277,7 +280,7 @@ describe('pause and resume', () => {
   it('lets no second message through once a hook has paused', async () => {
     const opened = new Mailbox<Connection>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class OneByOne {
       @OnData()
       data(conn: Connection, data: Buffer) {
@@ -287,7 +290,7 @@ describe('pause and resume', () => {
       }
     }
 
-    await using app = await createTestApp(OneByOne).start();
+    await using app = await start(OneByOne);
     const client = await app.connect(OneByOne);
     await client.send('one');
     await client.receive('one');
@@ -302,7 +305,7 @@ describe('pause and resume', () => {
   it('keeps the memory of a paused connection bounded', async () => {
     const opened = new Mailbox<Connection>();
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Paused {
       @OnConnection()
       wait(conn: Connection) {
@@ -314,10 +317,10 @@ describe('pause and resume', () => {
       ignore() {}
     }
 
-    await using app = await createTestApp(Paused).start();
+    await using app = await start(Paused);
     const client = await app.connect(Paused);
     const conn = await opened.take();
-    const sending = client.send(Buffer.alloc(32 * 1024 * 1024), { timeout: 10_000 });
+    const sending = client.send(Buffer.alloc(32 * 1024 * 1024), LONG);
     expect(await settled(() => conn.bytesRead)).toBeLessThan(1024 * 1024);
     conn.resume();
     await sending;

@@ -11,11 +11,11 @@ import {
   Reagent,
   StateError,
 } from '@reagent/core';
-import { createTestApp } from '@reagent/testing';
-import { describe, expect, it } from 'vitest';
-import { Mailbox } from './support/mailbox.js';
+import { expect, it } from 'vitest';
+import { Mailbox } from '../support/mailbox.js';
+import { overEveryTransport } from './transports.js';
 
-describe('handOver', () => {
+overEveryTransport('handOver', ({ start }) => {
   it('gives the connection and all that arrives from then on to the new owner', async () => {
     const closed: string[] = [];
     const over = new Mailbox<CloseReason>();
@@ -44,7 +44,7 @@ describe('handOver', () => {
       }
     }
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Lobby {
       @OnData()
       name(conn: Connection, data: Buffer) {
@@ -57,7 +57,7 @@ describe('handOver', () => {
       }
     }
 
-    await using app = await createTestApp(Lobby).start();
+    await using app = await start(Lobby);
     const client = await app.connect(Lobby);
     await client.send('anna');
     await client.receive('hello anna\n');
@@ -85,7 +85,7 @@ describe('handOver', () => {
       }
     }
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class First {
       @OnData()
       async data(conn: Connection, data: Buffer) {
@@ -97,7 +97,7 @@ describe('handOver', () => {
       }
     }
 
-    await using app = await createTestApp(First).start();
+    await using app = await start(First);
     const client = await app.connect(First);
     await client.send('1');
     await client.receive('ready');
@@ -116,7 +116,7 @@ describe('handOver', () => {
       }
     }
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class First {
       @OnConnection()
       open(conn: Connection) {
@@ -129,7 +129,7 @@ describe('handOver', () => {
       }
     }
 
-    await using app = await createTestApp(First).start();
+    await using app = await start(First);
     const client = await app.connect(First);
     const conn = await opened.take();
     await client.send('1');
@@ -151,7 +151,7 @@ describe('handOver', () => {
       }
     }
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class First {
       @OnData()
       data(conn: Connection) {
@@ -159,7 +159,7 @@ describe('handOver', () => {
       }
     }
 
-    await using app = await createTestApp(First).start();
+    await using app = await start(First);
     const client = await app.connect(First);
     await client.send('go');
     await entered.take();
@@ -176,7 +176,7 @@ describe('handOver', () => {
       }
     }
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Negotiating {
       @OnConnection()
       async handle(conn: Connection) {
@@ -185,7 +185,7 @@ describe('handOver', () => {
       }
     }
 
-    await using app = await createTestApp(Negotiating).start();
+    await using app = await start(Negotiating);
     const client = await app.connect(Negotiating);
     await client.send('echo\nfirst ');
     await client.receive('you want echo\nfirst ');
@@ -208,7 +208,7 @@ describe('handOver', () => {
       }
     }
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class First {
       @OnConnection()
       open(conn: Connection) {
@@ -219,7 +219,7 @@ describe('handOver', () => {
       ignore() {}
     }
 
-    await using app = await createTestApp(First).start();
+    await using app = await start(First);
     const client = await app.connect(First);
     for (const answer of ['1 ', '2 ', '3 ']) {
       await client.send('x');
@@ -232,7 +232,7 @@ describe('handOver', () => {
 
     class Nothing {}
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class First {
       @OnData()
       data(conn: Connection) {
@@ -245,7 +245,7 @@ describe('handOver', () => {
       }
     }
 
-    await using app = await createTestApp(First).start();
+    await using app = await start(First);
     await (await app.connect(First)).send('x');
     const error = await failed.take();
     expect(error).toBeInstanceOf(StateError);
@@ -267,7 +267,7 @@ describe('handOver', () => {
       }
     }
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class First {
       @OnConnection()
       open(conn: Connection) {
@@ -283,7 +283,7 @@ describe('handOver', () => {
       }
     }
 
-    await using app = await createTestApp(First).start();
+    await using app = await start(First);
     const client = await app.connect(First);
     await client.send('x');
     await client.closed();
@@ -291,7 +291,7 @@ describe('handOver', () => {
   });
 });
 
-describe('an owner returned from OnConnection', () => {
+overEveryTransport('an owner returned from OnConnection', ({ start }) => {
   it.each(['at once', 'after a while'])('%s takes the connection over', async (when) => {
     class Session {
       #count = 0;
@@ -308,7 +308,7 @@ describe('an owner returned from OnConnection', () => {
       }
     }
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Front {
       @OnConnection()
       accept(): Session | Promise<Session> {
@@ -316,7 +316,7 @@ describe('an owner returned from OnConnection', () => {
       }
     }
 
-    await using app = await createTestApp(Front).start();
+    await using app = await start(Front);
     const clients = [await app.connect(Front), await app.connect(Front)];
     for (const client of clients) {
       await client.receive('hello ');
@@ -328,7 +328,7 @@ describe('an owner returned from OnConnection', () => {
   });
 
   it('without hooks is an error of this connection', async () => {
-    @Reagent({ port: 0 })
+    @Reagent()
     class Front {
       @OnConnection()
       accept() {
@@ -336,18 +336,18 @@ describe('an owner returned from OnConnection', () => {
       }
     }
 
-    await using app = await createTestApp(Front).start();
+    await using app = await start(Front);
     const client = await app.connect(Front);
     await client.closed();
     expect(app.listener(Front).stats().handlerErrors).toBe(1);
   });
 });
 
-describe('a reagent that returns itself from OnConnection', () => {
+overEveryTransport('a reagent that returns itself from OnConnection', ({ start }) => {
   it('keeps the connection, and is asked once', async () => {
     let entered = 0;
 
-    @Reagent({ port: 0 })
+    @Reagent()
     class Fluent {
       @OnConnection()
       open(_conn: Connection) {
@@ -361,7 +361,7 @@ describe('a reagent that returns itself from OnConnection', () => {
       }
     }
 
-    await using app = await createTestApp(Fluent).start();
+    await using app = await start(Fluent);
     const client = await app.connect(Fluent);
     await client.send('hello');
     await client.receive('hello');
