@@ -1,5 +1,6 @@
 // Certificates that are replaced while clients come and go: no connection is lost, and what is wrong changes nothing.
 
+import { randomBytes } from 'node:crypto';
 import { mkdir, rename, symlink, unlink, writeFile } from 'node:fs/promises';
 import { connect as connectPlain } from 'node:net';
 import { join } from 'node:path';
@@ -179,22 +180,28 @@ describe.each(['reloadCertificates()', 'reload()'])('%s', { timeout: LOADED }, (
     expect([await shown(app, named), await shown(app)]).toEqual(['second', 'localhost']);
   });
 
-  it('reads the authorities of clients as well: sessions of those that were dismissed are over', async () => {
-    await using app = await listening({ ca: files.ca, requestCert: true });
-    const member = { ...pki.client };
-    const stranger = { ...pki.other.client };
-    const client = await app.connect(Echo, { secure: member });
-    const session = await client.nextSession();
-    await expect(shown(app, stranger)).rejects.toThrow();
-    await writeFile(files.ca, pki.other.ca.cert);
-    await reload(app);
-    expect(await shown(app, stranger)).toBe('localhost');
-    await expect(shown(app, member)).rejects.toThrow();
-    await expect(shown(app, { ...member, session })).rejects.toThrow();
-    // Who is there already stays.
-    await client.send('still here\n');
-    await client.receive('still here\n');
-  });
+  it.each([
+    ['that are random', {}],
+    ['that were given', { ticketKeys: randomBytes(48) }],
+  ])(
+    'reads the authorities of clients as well: with tickets %s, sessions of the dismissed are over',
+    async (_, keys) => {
+      await using app = await listening({ ca: files.ca, requestCert: true, ...keys });
+      const member = { ...pki.client };
+      const stranger = { ...pki.other.client };
+      const client = await app.connect(Echo, { secure: member });
+      const session = await client.nextSession();
+      await expect(shown(app, stranger)).rejects.toThrow();
+      await writeFile(files.ca, pki.other.ca.cert);
+      await reload(app);
+      expect(await shown(app, stranger)).toBe('localhost');
+      await expect(shown(app, member)).rejects.toThrow();
+      await expect(shown(app, { ...member, session })).rejects.toThrow();
+      // Who is there already stays.
+      await client.send('still here\n');
+      await client.receive('still here\n');
+    },
+  );
 
   it('does nothing where there are no files', async () => {
     await using app = await listening(pki.server);
