@@ -27,7 +27,8 @@ const DESCRIPTORS = '/proc/self/fd';
 const canCountDescriptors = existsSync(DESCRIPTORS);
 const openDescriptors = (): number => (canCountDescriptors ? readdirSync(DESCRIPTORS).length : 0);
 
-@Reagent({ port: 0, codec: lines(), secure: pki.server })
+// With a limit per address, the address of each client is known from its beginning.
+@Reagent({ port: 0, codec: lines(), secure: pki.server, maxConnectionsPerIp: 1_000 })
 class Echo {
   @OnData()
   echo(conn: Connection<string>, line: string) {

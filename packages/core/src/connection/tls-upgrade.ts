@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { TimeoutError, TlsError } from '../errors.js';
 import { startTimer } from '../timer.js';
-import { nextTurn, type SocketHolder } from '../transport/held-socket.js';
+import { nextTurn } from '../transport/held-socket.js';
 import type { HandshakeOwner, TlsTerminator } from '../transport/tls/tls-terminator.js';
 import type { OutboundSource } from './outbound.js';
 
@@ -27,7 +27,7 @@ export interface UpgradingConnection {
  * It stands in the queue of what is sent: what was sent before leaves unencrypted, then comes the handshake, and what was sent after
  * waits for it. Meanwhile it holds the socket, so that no unencrypted byte gets past it.
  */
-export class TlsUpgrade implements OutboundSource, SocketHolder, HandshakeOwner {
+export class TlsUpgrade implements OutboundSource, HandshakeOwner {
   readonly remaining = 0;
   /** Resolves when the handshake is done. */
   readonly done: Promise<void>;

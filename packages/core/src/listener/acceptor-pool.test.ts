@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { AcceptorPool } from './acceptor-pool.js';
 import { Arrival, type ArrivalDesk } from './arrival.js';
 
-const desk: ArrivalDesk = { received: () => false, ended: () => {}, closed: () => {} };
+const desk: ArrivalDesk = {
+  received: () => false,
+  ended: () => {},
+  closed: () => {},
+  handshakeDone: () => {},
+  handshakeFailed: () => {},
+};
 const arrivals = (...names: string[]) => names.map((name) => new Arrival({} as Socket, name, desk));
 
 /** A pool that notes whom it sets up. */

@@ -22,7 +22,13 @@ interface Limits {
 }
 
 const arrival = (ip = '10.0.0.1') =>
-  new Arrival({} as Socket, ip, { received: () => false, ended: () => {}, closed: () => {} });
+  new Arrival({} as Socket, ip, {
+    received: () => false,
+    ended: () => {},
+    closed: () => {},
+    handshakeDone: () => {},
+    handshakeFailed: () => {},
+  });
 
 /** A desk that notes whom it was told of. */
 class Desk {

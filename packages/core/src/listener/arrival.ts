@@ -1,10 +1,12 @@
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { Admitted } from '../connection/admitted.js';
 import type { Environment } from '../connection/environment.js';
+import type { TlsError } from '../errors.js';
 import { type Endpoint, remoteOf } from '../transport/endpoint.js';
-import type { SocketHolder } from '../transport/held-socket.js';
 import type { ProxyHeader } from '../transport/proxy-protocol/proxy-header.js';
 import type { ProxyHeaderReader } from '../transport/proxy-protocol/proxy-header-reader.js';
+import type { HandshakeOwner } from '../transport/tls/tls-terminator.js';
 
 /**
  * - `waiting`: in the queue for room among the connections.
@@ -32,10 +34,12 @@ export interface ArrivalDesk {
   received(arrival: Arrival, chunk: Buffer): boolean;
   ended(arrival: Arrival): void;
   closed(arrival: Arrival): void;
+  handshakeDone(arrival: Arrival, socket: TLSSocket): void;
+  handshakeFailed(arrival: Arrival, error: TlsError): void;
 }
 
 /** A client between the kernel and its `@OnConnection`. */
-export class Arrival implements Admitted, SocketHolder {
+export class Arrival implements Admitted, HandshakeOwner {
   state: ArrivalState = 'waiting';
   /** When its present step began, as `performance.now()`. */
   since = 0;
@@ -77,5 +81,13 @@ export class Arrival implements Admitted, SocketHolder {
 
   socketClosed(): void {
     this.desk.closed(this);
+  }
+
+  handshakeDone(socket: TLSSocket): void {
+    this.desk.handshakeDone(this, socket);
+  }
+
+  handshakeFailed(error: TlsError): void {
+    this.desk.handshakeFailed(this, error);
   }
 }

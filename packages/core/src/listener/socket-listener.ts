@@ -19,7 +19,7 @@ import { startTimer } from '../timer.js';
 import { canReusePort } from '../transport/bind.js';
 import { type Endpoint, plainAddress, remoteOf } from '../transport/endpoint.js';
 import { descriptorCeiling, descriptorOf } from '../transport/file-descriptors.js';
-import { hold, readOn, resetSocket } from '../transport/held-socket.js';
+import { hold, resetSocket } from '../transport/held-socket.js';
 import { TrustedNetworks } from '../transport/proxy-protocol/trusted-networks.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
 import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
@@ -382,10 +382,9 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       return;
     }
     const arrival = new Arrival(socket, ip, this.#setUp);
-    hold(socket, arrival);
+    if (!this.#setUp.beginsWithTls) hold(socket, arrival);
     this.#admission.enter(arrival);
-    // One chunk at most is read of a client that waits: only so is it noticed that it has gone.
-    if (arrival.state === 'waiting') readOn(socket);
+    if (arrival.state === 'waiting') this.#setUp.wait(arrival);
   }
 
   #refusal(socket: Socket, ip: string): RejectReason | undefined {

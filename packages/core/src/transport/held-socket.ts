@@ -62,9 +62,19 @@ export function passOn(socket: Socket, holder: SocketHolder): void {
   (socket as HeldSocket)[holderKey] = holder;
 }
 
+/** Whether its holder is told what happens to a socket. */
+export function isHeld(socket: Socket): boolean {
+  return socket.push === push;
+}
+
+export function holderOf(socket: Socket): SocketHolder {
+  return (socket as HeldSocket)[holderKey];
+}
+
 /** Has a held socket's bytes go to its stream again, for what is put on top of it. Its errors and its close are still its holder's. */
 export function returnInput(socket: Socket): void {
-  Reflect.deleteProperty(socket, 'push');
+  // Not deleted: that would turn the socket into a slow object.
+  if (isHeld(socket)) socket.push = Socket.prototype.push;
 }
 
 /** Reads from a held socket until its holder has enough. */

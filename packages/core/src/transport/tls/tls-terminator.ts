@@ -3,36 +3,29 @@ import type { Socket } from 'node:net';
 import { createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
 import { ConfigurationError, type Problem, type TlsError } from '../../errors.js';
 import type { Logger } from '../../telemetry/logger.js';
-import { carrierOf, returnInput } from '../held-socket.js';
+import { carrierOf, holderOf, passOn, returnInput, type SocketHolder } from '../held-socket.js';
 import { CertificateFiles } from './certificate-files.js';
 import { type Credentials, loadCredentials } from './credentials.js';
 import { handshakeError, nameAskedFor } from './handshake-failure.js';
 import type { TlsOptions } from './tls-options.js';
 
-/** Who waits for a handshake. */
-export interface HandshakeOwner {
+/** Who waits for a handshake, and holds the socket meanwhile. */
+export interface HandshakeOwner extends SocketHolder {
   /** The handshake is done. `socket` has the connection from here on; what it carries is not read by anyone yet. */
   handshakeDone(socket: TLSSocket): void;
   /** The handshake has failed; the socket closes by itself, or has closed. */
   handshakeFailed(error: TlsError): void;
 }
 
-/** How long node:tls itself waits, in milliseconds: for ever, since whoever begins a handshake has a time limit of its own. */
-const NEVER = 2 ** 31 - 1;
+/** For node:tls to have no time limit of its own: whoever begins a handshake has one. */
+const NONE = -1;
 
 type ServerNameAnswer = (error: Error | null, context?: SecureContext) => void;
 
-const ownerKey = Symbol('reagent:handshake');
-
-interface CarrierSocket extends Socket {
-  [ownerKey]?: HandshakeOwner | undefined;
-}
-
-function takeOwner(socket: TLSSocket): HandshakeOwner | undefined {
-  const carrier = carrierOf(socket) as CarrierSocket | undefined;
-  const owner = carrier?.[ownerKey];
-  if (carrier !== undefined) carrier[ownerKey] = undefined;
-  return owner;
+/** Who holds the socket under an encrypted one; `undefined` if that has closed and cannot be told any more. */
+function ownerOf(socket: TLSSocket): HandshakeOwner | undefined {
+  const carrier = carrierOf(socket);
+  return carrier === undefined ? undefined : (holderOf(carrier) as HandshakeOwner);
 }
 
 /** Where TLS ends: does the server's side of handshakes, with certificates that can be replaced at any time. */
@@ -59,14 +52,14 @@ export class TlsTerminator {
             SNICallback: (name: string, done: ServerNameAnswer) =>
               done(null, this.#credentials.serverNames.get(name)?.context),
           }),
-      handshakeTimeout: NEVER,
+      handshakeTimeout: NONE,
     });
     this.#server.on('secureConnection', (socket) => {
       socket.allowHalfOpen = true;
-      takeOwner(socket)?.handshakeDone(socket);
+      ownerOf(socket)?.handshakeDone(socket);
     });
     this.#server.on('tlsClientError', (error, socket) => {
-      takeOwner(socket)?.handshakeFailed(handshakeError(error, socket, this.#serves(nameAskedFor(socket))));
+      ownerOf(socket)?.handshakeFailed(handshakeError(error, socket, this.#serves(nameAskedFor(socket))));
     });
   }
 
@@ -99,12 +92,12 @@ export class TlsTerminator {
   }
 
   /**
-   * Begins the handshake on an open socket, of which nothing is to be read by others any more.
+   * Begins the handshake on a held socket, of which nothing is to be read by others any more.
    *
    * @param early what has been read from the socket already, and is for TLS
    */
   begin(socket: Socket, owner: HandshakeOwner, early?: Buffer): void {
-    (socket as CarrierSocket)[ownerKey] = owner;
+    passOn(socket, owner);
     returnInput(socket);
     if (early !== undefined && early.length > 0) socket.unshift(early);
     // Until the handshake is done, the end of one side is the end of all; the encrypted socket takes this over when it is made.
