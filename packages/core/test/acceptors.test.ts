@@ -8,7 +8,6 @@ import {
   OnClose,
   OnConnection,
   OnData,
-  OnError,
   Reagent,
 } from '@reagent/core';
 import { createTestApp } from '@reagent/testing';
@@ -381,56 +380,6 @@ describe('OnAccept', () => {
     expect(app.listener(Selective).stats().connections).toMatchObject({ active: 0, rejected: { accept: 1 } });
     expect(app.logs.filter(({ level }) => level === 'error')).toEqual([]);
     await (await app.connect(Selective)).receive('hello');
-  });
-
-  it.each([
-    [
-      'throws',
-      () => {
-        throw new Error('not at home');
-      },
-    ],
-    ['rejects its promise', () => Promise.reject(new Error('not at home'))],
-  ])('that %s turns this client away alone and is logged once', async (_, fail) => {
-    const hooks = new Mailbox<string>();
-    let turn = 0;
-
-    @Reagent({ port: 0 })
-    class Failing {
-      @OnAccept()
-      admit() {
-        turn += 1;
-        return turn === 1 ? fail() : undefined;
-      }
-
-      @OnConnection()
-      hello(conn: Connection) {
-        hooks.put('connection');
-        conn.send('hello');
-      }
-
-      @OnClose()
-      bye() {
-        hooks.put('close');
-      }
-
-      @OnError()
-      failed() {
-        hooks.put('error');
-      }
-    }
-
-    await using app = await createTestApp(Failing).start();
-    const refused = await app.connect(Failing);
-    expect(await refused.closed()).toBe('reset');
-    expect(hooks.all).not.toContain('connection');
-    expect(hooks.all).not.toContain('close');
-    expect(app.listener(Failing).stats().connections.rejected.accept).toBe(1);
-    expect(app.listener(Failing).stats().handlerErrors).toBe(1);
-    expect(app.logs.filter(({ fields }) => Object.values(fields).some((value) => value instanceof Error))).toHaveLength(
-      1,
-    );
-    await (await app.connect(Failing)).receive('hello');
   });
 
   it('that never settles is given up after its time limit, and frees its acceptor', async () => {

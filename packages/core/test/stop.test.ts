@@ -1,8 +1,7 @@
-// Stopping, at every stage of a connection's life.
+// Stopping an application. What its connections see of it stands in behaviour/shutdown.test.ts.
 
 import {
   bootstrap,
-  type CloseReason,
   type Connection,
   injectable,
   Module,
@@ -10,14 +9,12 @@ import {
   OnClose,
   OnConnection,
   OnData,
-  OnShutdown,
   Reagent,
 } from '@reagent/core';
 import { createTestApp, TestClient } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
 import { CapturedLog } from './support/captured-log.js';
 import { Gate } from './support/gate.js';
-import { leave } from './support/leave.js';
 import { Mailbox } from './support/mailbox.js';
 import { until } from './support/until.js';
 
@@ -30,214 +27,6 @@ class Echo {
 }
 
 describe('stop()', () => {
-  it('takes no new connection, and goes on to serve those that are open until they end', async () => {
-    await using app = await createTestApp(Echo).start();
-    const client = await app.connect(Echo);
-    await client.send('before');
-    await client.receive('before');
-    const listener = app.listener(Echo);
-    const stopping = app.application.stop({ timeout: 10_000 });
-    await until(() => listener.status === 'draining');
-    await expect(TestClient.connect({ port: listener.port })).rejects.toThrow('ECONNREFUSED');
-    await client.send('after');
-    await client.receive('after');
-    await client.end();
-    expect(await client.closed()).toBe('end');
-    await stopping;
-    expect(listener.status).toBe('stopped');
-  });
-
-  it('tells OnShutdown of every open connection, which may say goodbye', async () => {
-    const reasons = new Mailbox<string>();
-
-    @Reagent({ port: 0 })
-    class Polite {
-      @OnConnection()
-      open(conn: Connection) {
-        conn.send('hello\n');
-      }
-
-      @OnData()
-      ignore() {}
-
-      @OnShutdown()
-      async leave(conn: Connection) {
-        await Promise.resolve();
-        conn.send('goodbye\n');
-        conn.close();
-      }
-
-      @OnClose()
-      bye(_: Connection, reason: CloseReason) {
-        reasons.put(reason.kind);
-      }
-    }
-
-    await using app = await createTestApp(Polite).start();
-    const clients = [await app.connect(Polite), await app.connect(Polite)];
-    for (const client of clients) await client.receive('hello\n');
-    const stopping = app.application.stop({ timeout: 10_000 });
-    for (const client of clients) {
-      await client.receive('goodbye\n');
-      expect(await leave(client)).toBe('end');
-    }
-    await stopping;
-    expect(reasons.all).toEqual(['shutdown', 'shutdown']);
-  });
-
-  it('resets what is still open when the time is over', async () => {
-    const reasons = new Mailbox<string>();
-
-    @Reagent({ port: 0 })
-    class Stubborn {
-      @OnConnection()
-      open(conn: Connection) {
-        conn.send('hello');
-      }
-
-      @OnData()
-      ignore() {}
-
-      @OnClose()
-      bye(_: Connection, reason: CloseReason) {
-        reasons.put(reason.kind);
-      }
-    }
-
-    await using app = await createTestApp(Stubborn).start();
-    const client = await app.connect(Stubborn);
-    await client.receive('hello');
-    const before = performance.now();
-    await app.application.stop({ timeout: 50 });
-    expect(performance.now() - before).toBeGreaterThan(30);
-    expect(await client.closed()).toBe('reset');
-    expect(reasons.all).toEqual(['shutdown']);
-  });
-
-  it('takes its time from the descriptor where none is given', async () => {
-    await using app = await createTestApp(Echo, { descriptors: { Echo: { timeouts: { shutdown: 50 } } } }).start();
-    const client = await app.connect(Echo);
-    await client.send('x');
-    await client.receive('x');
-    await app.application.stop();
-    expect(await client.closed()).toBe('reset');
-  });
-
-  it('waits for an async hook that is running, and its answer is sent', async () => {
-    const gate = new Gate();
-
-    @Reagent({ port: 0 })
-    class Slow {
-      @OnData()
-      async data(conn: Connection) {
-        await gate.passed();
-        conn.send('done');
-      }
-
-      @OnShutdown()
-      leave(conn: Connection) {
-        conn.close();
-      }
-    }
-
-    await using app = await createTestApp(Slow).start();
-    const client = await app.connect(Slow);
-    await client.send('go');
-    await until(() => gate.waiting === 1);
-    const listener = app.listener(Slow);
-    const stopping = app.application.stop({ timeout: 10_000 });
-    await until(() => listener.status === 'draining');
-    await client.expectNothing(20);
-    gate.open();
-    await client.receive('done');
-    expect(await leave(client)).toBe('end');
-    await stopping;
-  });
-
-  it('tells OnShutdown while a pull-style handler waits in recv()', async () => {
-    const ended = new Mailbox<unknown>();
-
-    @Reagent({ port: 0 })
-    class Pull {
-      @OnConnection()
-      async handle(conn: Connection) {
-        conn.send('hello ');
-        ended.put(await conn.recv());
-      }
-
-      @OnShutdown()
-      leave(conn: Connection) {
-        conn.send('goodbye');
-        conn.close();
-      }
-    }
-
-    await using app = await createTestApp(Pull).start();
-    const client = await app.connect(Pull);
-    await client.receive('hello ');
-    const stopping = app.application.stop({ timeout: 10_000 });
-    await client.receive('goodbye');
-    await leave(client);
-    await stopping;
-    expect(await ended.take()).toBe(null);
-  });
-
-  it('lets OnShutdown ask the client for a last word', async () => {
-    @Reagent({ port: 0 })
-    class Asking {
-      @OnConnection()
-      open(conn: Connection) {
-        conn.send('hello\n');
-      }
-
-      @OnData()
-      echo(conn: Connection, data: Buffer) {
-        conn.send(data);
-      }
-
-      @OnShutdown()
-      async leave(conn: Connection) {
-        conn.send('any last words?\n');
-        conn.send(`you said: ${await conn.recv({ until: '\n' })}`);
-        conn.close();
-      }
-    }
-
-    await using app = await createTestApp(Asking).start();
-    const client = await app.connect(Asking);
-    await client.receive('hello\n');
-    const stopping = app.application.stop({ timeout: 10_000 });
-    await client.receive('any last words?\n');
-    await client.send('no\n');
-    await client.receive('you said: no');
-    await leave(client);
-    await stopping;
-  });
-
-  it('ends in time although a hook never settles', async () => {
-    const closed = new Mailbox<CloseReason>();
-
-    @Reagent({ port: 0 })
-    class Stuck {
-      @OnData()
-      data() {
-        return new Promise<void>(() => {});
-      }
-
-      @OnClose()
-      bye(_: Connection, reason: CloseReason) {
-        closed.put(reason);
-      }
-    }
-
-    await using app = await createTestApp(Stuck).start();
-    const client = await app.connect(Stuck);
-    await client.send('x');
-    await app.listener(Stuck).waitForConnections((connections) => connections === 1);
-    await app.application.stop({ timeout: 50 });
-    expect(await client.closed()).toBe('reset');
-  });
-
   it('turns away the clients that wait for room', async () => {
     await using app = await createTestApp(Echo, { descriptors: { Echo: { maxConnections: 1 } } }).start();
     const listener = app.listener(Echo);
@@ -305,88 +94,6 @@ describe('stop()', () => {
     await app.application.stop({ timeout: 50 });
     expect(await client.closed()).toBe('reset');
     expect(listener.stats().connections).toMatchObject({ active: 0, rejected: { shutdown: 1 } });
-  });
-
-  it('tells OnShutdown after OnConnection where that is still running', async () => {
-    const gate = new Gate();
-    const journal: string[] = [];
-
-    @Reagent({ port: 0 })
-    class SlowStart {
-      @OnConnection()
-      async open(conn: Connection) {
-        journal.push('opening');
-        await gate.passed();
-        journal.push('open');
-        conn.send('hello');
-      }
-
-      @OnData()
-      ignore() {}
-
-      @OnShutdown()
-      leave(conn: Connection) {
-        journal.push('shutdown');
-        conn.close();
-      }
-
-      @OnClose()
-      bye() {
-        journal.push('close');
-      }
-    }
-
-    await using app = await createTestApp(SlowStart).start();
-    const client = await app.connect(SlowStart);
-    await until(() => gate.waiting === 1);
-    const listener = app.listener(SlowStart);
-    const stopping = app.application.stop({ timeout: 10_000 });
-    await until(() => listener.status === 'draining');
-    gate.open();
-    await client.receive('hello');
-    await leave(client);
-    await stopping;
-    expect(journal).toEqual(['opening', 'open', 'shutdown', 'close']);
-  });
-
-  it('may be called by a hook', async () => {
-    const over = new Mailbox<string>();
-
-    @Reagent({ port: 0 })
-    class Killable {
-      @OnData()
-      async data(conn: Connection) {
-        conn.send('stopping');
-        conn.close();
-        void app.application.stop({ timeout: 5_000 }).then(() => over.put('over'));
-      }
-    }
-
-    await using app = await createTestApp(Killable).start();
-    const client = await app.connect(Killable);
-    await client.send('kill');
-    await client.receive('stopping');
-    await leave(client);
-    expect(await over.take()).toBe('over');
-  });
-
-  it('that is awaited by a hook ends when its time is over', async () => {
-    const over = new Mailbox<string>();
-
-    @Reagent({ port: 0 })
-    class Killable {
-      @OnData()
-      async data() {
-        await app.application.stop({ timeout: 50 });
-        over.put('over');
-      }
-    }
-
-    await using app = await createTestApp(Killable).start();
-    const client = await app.connect(Killable);
-    await client.send('kill');
-    expect(await client.closed()).toBe('reset');
-    expect(await over.take()).toBe('over');
   });
 
   it('twice is as once, and the second call may have less patience', async () => {
