@@ -104,6 +104,25 @@ describe.skipIf(needs('openssl')).each(['-tls1_2', '-tls1_3'])(`openssl s_client
 });
 
 describe.skipIf(needs('openssl'))(`openssl s_client${needs('openssl')}`, () => {
+  it('talks over a Unix socket', async () => {
+    const path = `${files.directory}/echo.sock`;
+    await using app = await createTestApp(Echo, { descriptors: { Echo: { path } } }).start();
+    expect(app.listener(Echo)).toMatchObject({ address: path, secure: true });
+    await using client = Program.start('openssl', [
+      's_client',
+      '-unix',
+      path,
+      '-CAfile',
+      files.ca,
+      '-verify_return_error',
+    ]);
+    await client.printed(/^hello stranger/m);
+    client.write('one\n');
+    await client.printed(/^one$/m);
+    client.end();
+    expect(await client.exit()).toBe(0);
+  });
+
   it('that wants to renegotiate is refused, and disturbs nobody', async () => {
     await using app = await createTestApp(Echo).start();
     const listener = app.listener(Echo);

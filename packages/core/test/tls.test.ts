@@ -1,6 +1,7 @@
 // TLS on a listener: what both sides agree on, and that connections go on and end as they do without TLS.
 
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { connect as connectPlain } from 'node:net';
 import { Duplex } from 'node:stream';
 import { connect, type SecureVersion } from 'node:tls';
@@ -321,6 +322,36 @@ describe.each(versions)('a connection over %s', (version) => {
     gate.open();
     await client.receive('late: one\nlate: two\n');
     expect(await leave(client)).toBe('end');
+  });
+
+  it('answers clients that have said all and ended before the handshake is over', async () => {
+    await using app = await listening();
+    const { port } = app.listener(Echo);
+    const visits = Array.from({ length: 30 }, async (_, index) => {
+      const socket = connect({ port, servername: 'localhost', ...secure });
+      let received = '';
+      socket.on('data', (chunk) => (received += String(chunk)));
+      socket.end(`one\ntwo\nthis is ${index}`);
+      await once(socket, 'close');
+      return received;
+    });
+    const expected = visits.map((_, index) => expect.stringMatching(new RegExp(`\none\ntwo\nthis is ${index}\n$`)));
+    expect(await Promise.all(visits)).toEqual(expected);
+  });
+
+  it('knows both ends', async () => {
+    const ends = new Mailbox<unknown>();
+    @Reagent({ port: 0, secure: pki.server })
+    class Ends {
+      @OnData()
+      data({ remote, local }: Connection) {
+        ends.put({ remote: remote.port, local: local.port });
+      }
+    }
+    await using app = await createTestApp(Ends).start();
+    const client = await app.connect(Ends, { secure });
+    await client.send('who am I?');
+    expect(await ends.take()).toEqual({ remote: client.localPort, local: app.listener(Ends).port });
   });
 
   it('ends when the client sends the closing alert alone, without a FIN', async () => {
