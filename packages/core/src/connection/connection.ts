@@ -105,6 +105,11 @@ export abstract class Connection<In = Buffer, Out = Outgoing<In>> implements Asy
   abstract readonly closed: Promise<CloseReason>;
   abstract readonly bytesRead: number;
   abstract readonly bytesWritten: number;
+  /**
+   * Bytes that were sent and that the kernel has not taken yet, since the client does not read; of text, characters. To drop clients that
+   * are too slow: `if (conn.bytesWaiting > 1_048_576) conn.reset()`.
+   */
+  abstract readonly bytesWaiting: number;
 
   /**
    * The certificate that the client has shown: `secure.requestCert` asks for one. `undefined` if it has shown none, or if this is asked

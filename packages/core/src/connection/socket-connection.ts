@@ -111,6 +111,10 @@ export class SocketConnection<In, Out>
     this.#pump();
   }
 
+  get bytesWaiting(): number {
+    return this.#outbound.waiting + (this.#link?.stream.writableLength ?? 0);
+  }
+
   protected get isClosed(): boolean {
     return this.#phase === 'closed' || this.#phase === 'finished';
   }

@@ -51,10 +51,12 @@ overEveryTransport('a client that sends and never reads', ({ start }) => {
     await bystander.send('still here?');
     await bystander.receive('still here?');
     expect(await settled(() => conn.bytesRead)).toBe(read);
+    expect(conn.bytesWaiting).toBeGreaterThan(65_536);
 
     client.resume();
     expect((await client.receive(MUCH, LONG)).length).toBe(MUCH);
     await sending;
+    await until(() => conn.bytesWaiting === 0);
     expect(received).toBe(MUCH + 'still here?'.length);
   });
 

@@ -272,6 +272,10 @@ export class MockConnection<In = Buffer, Out = Uint8Array | string>
     return this.#pieces.reduce((sum, piece) => sum + piece.length, 0);
   }
 
+  get bytesWaiting(): number {
+    return this.#waiting;
+  }
+
   peerCertificate(): PeerCertificate | undefined {
     return this.#peerCertificate;
   }
