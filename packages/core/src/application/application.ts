@@ -3,6 +3,12 @@ import type { DescriptorInput } from '../descriptor/descriptor.js';
 import type { Listener, StopOptions } from '../listener/listener.js';
 import type { ApplicationStatistics } from '../telemetry/statistics.js';
 
+/** Which of an application's workers a process is. */
+export interface WorkerIdentity {
+  /** From 1 to the number of workers. The worker that replaces another one has its number. */
+  readonly id: number;
+}
+
 /**
  * A running application: what `bootstrap` and `start` give, and the token under which it is injected into providers and reagents.
  *
@@ -11,6 +17,9 @@ import type { ApplicationStatistics } from '../telemetry/statistics.js';
 export abstract class Application implements AsyncDisposable {
   /** The listeners that have not stopped, in the order in which they were bound. */
   abstract readonly listeners: readonly Listener[];
+
+  /** Which worker this process is, where the application has workers; `undefined` in their supervisor, and without workers. */
+  abstract readonly worker: WorkerIdentity | undefined;
 
   /** Resolves when the application has stopped; never rejects. */
   abstract readonly closed: Promise<void>;

@@ -5,6 +5,7 @@ import { checkTlsOptions } from '../descriptor/check.js';
 import type { DescriptorInput } from '../descriptor/descriptor.js';
 import { ConfigurationError, type Problem, StateError } from '../errors.js';
 import { Logger, stderrLogger } from '../telemetry/logger.js';
+import { ownBinder } from '../transport/binder.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
 import { TlsTerminator } from '../transport/tls/tls-terminator.js';
 import { Application } from './application.js';
@@ -55,7 +56,11 @@ export async function bootstrap(module: ModuleImport, options: BootstrapOptions 
   const { logger = stderrLogger(), overrides = {}, signals = true, container: parent = globalContainer } = options;
   const { providers, reagents, problems } = readModules(module);
   const secure = loadTls(options.secure);
-  const application = new RunningApplication(logger, secure.tls === 'faulty' ? undefined : secure.tls, options.listen);
+  const application = new RunningApplication(
+    logger,
+    secure.tls === 'faulty' ? undefined : secure.tls,
+    options.listen === false ? undefined : ownBinder,
+  );
   const values: ProvidedValues = [
     [Logger as InjectionToken<unknown>, logger],
     [Application as InjectionToken<unknown>, application],

@@ -8,8 +8,9 @@ import { connectionOwners, type Owners, singletonOwner } from '../listener/owner
 import { SocketListener } from '../listener/socket-listener.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ApplicationStatistics, ListenerStatistics } from '../telemetry/statistics.js';
+import { type Binder, ownBinder } from '../transport/binder.js';
 import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
-import { Application } from './application.js';
+import { Application, type WorkerIdentity } from './application.js';
 import { Certificates } from './certificates.js';
 import type { ProviderSet } from './container.js';
 import { type DescribedReagent, describeReagents, requireReagent, thereAre } from './descriptors.js';
@@ -26,6 +27,11 @@ export class RunningApplication extends Application {
   /** Starts that have not settled: a stop waits for them. */
   readonly #starting = new Set<Promise<unknown>>();
   #stopped: Promise<void> | undefined;
+  #tellStopping: () => void = () => undefined;
+  /** Resolves when it begins to stop, whoever has asked for it. */
+  readonly stopping = new Promise<void>((resolve) => {
+    this.#tellStopping = resolve;
+  });
   #tellClosed: () => void = () => undefined;
   readonly closed = new Promise<void>((resolve) => {
     this.#tellClosed = resolve;
@@ -34,7 +40,8 @@ export class RunningApplication extends Application {
   constructor(
     readonly logger: Logger,
     tls: TlsTerminator | undefined,
-    private readonly listens = true,
+    private readonly binder: Binder | undefined = ownBinder,
+    readonly worker: WorkerIdentity | undefined = undefined,
   ) {
     super();
     this.#tls = tls;
@@ -119,7 +126,7 @@ export class RunningApplication extends Application {
       owners,
       this.logger,
       { secure: tls, upgrade: this.#tls },
-      this.listens,
+      this.binder,
     );
     this.#reagents.set(listener, reagent);
     if (tls !== undefined && tls !== this.#tls) {
@@ -149,6 +156,7 @@ export class RunningApplication extends Application {
   }
 
   async #stop(options: StopOptions | undefined): Promise<void> {
+    this.#tellStopping();
     await Promise.allSettled(this.#starting);
     await this.#pool.stop(options);
     this.#certificates.clear();

@@ -1,7 +1,8 @@
 import type { Server } from 'node:net';
 import type { Descriptor } from '../descriptor/descriptor.js';
 import { ListenError } from '../errors.js';
-import { type BindTarget, bequeathOptions, bind, describeTarget, unbind } from '../transport/bind.js';
+import { type BindTarget, bequeathOptions, describeTarget } from '../transport/bind.js';
+import type { Binder } from '../transport/binder.js';
 import type { Endpoint } from '../transport/endpoint.js';
 
 /**
@@ -14,13 +15,13 @@ export class Binding {
   readonly #descriptor: Descriptor;
   #endpoint: Endpoint = { address: '', port: 0, family: 'unix' };
   #last: Promise<unknown> = Promise.resolve();
-  readonly #listens: boolean;
+  readonly #binder: Binder | undefined;
 
-  /** @param listens whether to bind anything; without, connections come from elsewhere */
-  constructor(server: Server, descriptor: Descriptor, listens: boolean) {
+  /** @param binder who binds it; `undefined` where nothing is bound, and connections come from elsewhere */
+  constructor(server: Server, descriptor: Descriptor, binder: Binder | undefined) {
     this.#server = server;
     this.#descriptor = descriptor;
-    this.#listens = listens;
+    this.#binder = binder;
   }
 
   /** Where the server is bound, or was last. */
@@ -30,7 +31,7 @@ export class Binding {
 
   /** Where the server is bound, for people. */
   get description(): string {
-    if (!this.#listens) return 'none';
+    if (this.#binder === undefined) return 'none';
     return describeTarget(this.#target());
   }
 
@@ -45,13 +46,15 @@ export class Binding {
 
   /** Binds, on the port picked the first time where any would do. Throws a ListenError. */
   async bind(): Promise<void> {
-    if (!this.#listens) return;
+    if (this.#binder === undefined) return;
     const target = this.#target();
     try {
-      await bind(this.#server, target);
+      await this.#binder.bind(this.#server, target, this.#descriptor.name);
     } catch (error) {
       throw new ListenError(this.#descriptor.name, describeTarget(target), error as Error);
     }
+    // Bound later, when the application as a whole resumes: it goes on being where it was.
+    if (!this.#server.listening) return;
     bequeathOptions(this.#server, this.#descriptor.options);
     const bound = this.#server.address();
     this.#endpoint =
@@ -61,7 +64,7 @@ export class Binding {
   }
 
   release(): void {
-    unbind(this.#server);
+    this.#binder?.unbind(this.#server);
   }
 
   #target(): BindTarget {

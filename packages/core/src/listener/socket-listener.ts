@@ -17,6 +17,7 @@ import type { Logger } from '../telemetry/logger.js';
 import { Counters, type ListenerStatistics, type RejectReason } from '../telemetry/statistics.js';
 import { startTimer } from '../timer.js';
 import { canReusePort } from '../transport/bind.js';
+import { type Binder, ownBinder } from '../transport/binder.js';
 import { type Endpoint, plainAddress, remoteOf } from '../transport/endpoint.js';
 import { descriptorCeiling, descriptorOf } from '../transport/file-descriptors.js';
 import { hold, resetSocket } from '../transport/held-socket.js';
@@ -96,7 +97,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     owners: Owners,
     readonly logger: Logger,
     private readonly tls: ListenerTls = { secure: undefined, upgrade: undefined },
-    listens = true,
+    binder: Binder | undefined = ownBinder,
   ) {
     super();
     this.#descriptor = descriptor;
@@ -127,7 +128,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       keepAlive: options.keepAlive,
       keepAliveInitialDelay: options.keepAliveInitialDelay,
     });
-    this.#binding = new Binding(this.#server, descriptor, listens);
+    this.#binding = new Binding(this.#server, descriptor, binder);
     this.#server.on('connection', (socket) => this.#arrived(socket));
     this.#server.on('error', (error) => this.#serverFailed(error));
   }
