@@ -21,7 +21,11 @@ import { GAP, SPAN } from './history.js';
 
 const svgNamespace = 'http://www.w3.org/2000/svg';
 const minute = 60_000;
-const margin = { top: 8, right: 2, bottom: 20, left: 2 };
+const margin = { top: 8, right: 4, bottom: 20 };
+
+/** The width of a character of the scale, in pixels, and its distance from the lines. */
+const character = 6.4;
+const distance = 10;
 
 /**
  * @template {keyof SVGElementTagNameMap} Name
@@ -59,6 +63,8 @@ export class Chart {
   /** @type {HTMLElement[]} */
   #values = [];
   #width = 0;
+  /** Where the lines begin: behind the longest text of the scale. */
+  #left = 0;
   #height = 0;
 
   /**
@@ -143,7 +149,7 @@ export class Chart {
     const plot = this.#plot;
     plot.addEventListener('pointermove', (event) => {
       const { left, width } = plot.getBoundingClientRect();
-      const part = (event.clientX - left - margin.left) / (width - margin.left - margin.right);
+      const part = (event.clientX - left - this.#left) / (width - this.#left - margin.right);
       pointed(this.#pointAt(this.#from + Math.min(1, Math.max(0, part)) * SPAN)?.time);
     });
     plot.addEventListener('pointerleave', () => pointed(undefined));
@@ -172,19 +178,21 @@ export class Chart {
     const highest = Math.max(least, ...points.flatMap((point) => lines.map(({ value }) => value(point) ?? 0)));
     const top = niceCeiling(highest);
     const bottom = height - margin.bottom;
-    const x = (/** @type {number} */ time) =>
-      margin.left + ((time - from) / SPAN) * (width - margin.left - margin.right);
+    const levels = [0, top / 2, top];
+    const left = Math.ceil(distance + character * Math.max(...levels.map((level) => format(level).length)));
+    this.#left = left;
+    const x = (/** @type {number} */ time) => left + ((time - from) / SPAN) * (width - left - margin.right);
     const y = (/** @type {number} */ value) => bottom - (value / top) * (bottom - margin.top);
 
     const parts = [];
-    for (const level of [0, top / 2, top]) {
-      parts.push(svg('line', { class: 'grid', x1: 0, x2: width, y1: y(level), y2: y(level) }));
-      if (level > 0) parts.push(svg('text', { class: 'tick', x: 0, y: y(level) + 11 }, format(level)));
+    for (const level of levels) {
+      parts.push(svg('line', { class: 'grid', x1: left, x2: width, y1: y(level), y2: y(level) }));
+      parts.push(svg('text', { class: 'tick level', x: left - distance, y: y(level) + 4 }, format(level)));
     }
     if (points.length > 0) {
       for (let time = Math.ceil(from / minute) * minute; time <= from + SPAN; time += minute) {
         const place = x(time);
-        if (place < 18 || place > width - 18) continue;
+        if (place < left + 14 || place > width - 16) continue;
         parts.push(svg('text', { class: 'tick time', x: place, y: height - 5 }, formatMinute(time)));
       }
     }
@@ -240,7 +248,7 @@ export class Chart {
     /** @type {[time: number, value: number][]} */
     let run = [];
     let before = Number.NEGATIVE_INFINITY;
-    const from = this.#from - GAP;
+    const from = this.#from;
     for (const point of this.#points) {
       if (point.time < from) continue;
       const found = value(point);

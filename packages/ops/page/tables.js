@@ -200,7 +200,7 @@ export function listenerRows(body) {
       setText(
         failures.second,
         [
-          ...(errors === 0 ? [] : [`${formatCount(errors)} thrown in 5 min`]),
+          ...(errors === 0 ? [] : [`${formatCount(errors)} in 5 min`]),
           ...(handshakes === 0 ? [] : [`${formatCount(handshakes)} TLS in 5 min`]),
         ].join(', '),
       );

@@ -61,6 +61,8 @@ describe('/metrics', () => {
     const fourth = await app.connect(Echo);
     expect(await fourth.closed()).toBe('reset');
 
+    // A scrape takes nothing away, and adds nothing.
+    await scrape(app);
     const found = await families(app);
     const echo = { listener: 'Echo' };
     const value = (name: string, labels = {}) => sampleValue(found, name, { ...echo, ...labels });
