@@ -9,6 +9,7 @@ import { unknownCiphers } from './ciphers.js';
 import { IdentityReader } from './identity.js';
 import { ServerNames } from './server-names.js';
 import { asBuffer, Sources } from './sources.js';
+import { sharedTicketKeys } from './ticket-keys.js';
 import type { PemSource, TlsOptions, TlsVersion } from './tls-options.js';
 import { opensslReason, type TlsProblem, TlsReport } from './tls-report.js';
 
@@ -67,8 +68,10 @@ export function loadCredentials(
     return [[host, { certificate, context }] as const];
   });
   if (report.problems.length > 0) return { problems: report.problems };
+  const certificates = [identity, ...named.map(([, name]) => name)].map((of) => of?.certificate.fingerprint256 ?? '');
+  const ticketKeys = common.ticketKeys ?? sharedTicketKeys([common.sessionIdContext ?? '', ...certificates]);
   const credentials = {
-    context: { ...common, ...identity?.options },
+    context: { ...common, ...identity?.options, ...(ticketKeys === undefined ? {} : { ticketKeys }) },
     certificate: identity?.certificate,
     serverNames: new ServerNames(named),
     files: sources.files,
