@@ -5,7 +5,7 @@ import { type Channel, channel, tracingChannel } from 'node:diagnostics_channel'
 import type { CloseReason, Connection } from '../connection/connection.js';
 import type { Listener, ListenerStatus } from '../listener/listener.js';
 import type { Endpoint } from '../transport/endpoint.js';
-import type { HandshakeFailure, RejectReason } from './statistics.js';
+import type { HandshakeFailure, RejectReason, WorkerStatus } from './statistics.js';
 
 type AnyConnection = Connection<unknown, unknown>;
 
@@ -75,6 +75,19 @@ export interface HookEvent {
   error?: unknown;
 }
 
+/** A worker process has changed its status; published in the supervisor. */
+export interface WorkerEvent {
+  /** The number of the worker, which its successor has too. */
+  readonly id: number;
+  /** `undefined` if it could not even be started. */
+  readonly pid: number | undefined;
+  readonly status: WorkerStatus;
+  /** What it has ended with, where `status` is `died` or `stopped`; `null` if a signal has killed it. */
+  readonly code: number | null | undefined;
+  /** What has killed it, where `status` is `died` or `stopped`. */
+  readonly signal: NodeJS.Signals | null | undefined;
+}
+
 /** What each channel carries, by its name. */
 export interface ChannelMessages {
   readonly 'reagent:listener:status': ListenerEvent;
@@ -84,6 +97,7 @@ export interface ChannelMessages {
   readonly 'reagent:connection:open': OpenEvent;
   readonly 'reagent:connection:error': ErrorEvent;
   readonly 'reagent:connection:close': CloseEvent;
+  readonly 'reagent:worker:status': WorkerEvent;
 }
 
 /** A channel of which is known what it carries. */
@@ -106,6 +120,7 @@ export const channels = {
   open: typed('reagent:connection:open'),
   error: typed('reagent:connection:error'),
   close: typed('reagent:connection:close'),
+  workerStatus: typed('reagent:worker:status'),
 } as const;
 
 /** The names of all channels, for `node:diagnostics_channel`; the hooks have a tracing channel, `'reagent:hook'`. */

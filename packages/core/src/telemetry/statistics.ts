@@ -71,11 +71,52 @@ export interface ListenerStatistics {
   readonly handlerErrors: number;
 }
 
+/**
+ * What a worker process does.
+ *
+ * - `starting`: it has been started, and does not listen yet.
+ * - `listening`: it serves.
+ * - `draining`: it takes no new connections, and waits for those that are open.
+ * - `stopped`: it has stopped as it should.
+ * - `hung`: it has not answered for too long, and is being killed.
+ * - `died`: it has ended unasked; another one takes its place.
+ */
+export type WorkerStatus = 'starting' | 'listening' | 'draining' | 'stopped' | 'hung' | 'died';
+
+/**
+ * Who spreads connections over workers.
+ *
+ * - `reusePort`: the kernel, evenly: each worker has a socket of its own on the same port.
+ * - `shared`: all workers accept from one socket, whoever comes first.
+ */
+export type AcceptMode = 'reusePort' | 'shared';
+
+/** A worker process, and what it has told last. */
+export interface WorkerStatistics {
+  readonly id: number;
+  /** `undefined` between the end of a process and the start of the one that replaces it. */
+  readonly pid: number | undefined;
+  readonly status: WorkerStatus;
+  /** How many processes have had this number before, those replaced by `reload()` not counted. */
+  readonly restarts: number;
+  readonly listeners: Readonly<Record<string, ListenerStatistics>>;
+}
+
+/** The workers of an application. */
+export interface WorkersStatistics {
+  /** How the listeners with a port work; those with a path or an inherited descriptor are always `shared`. */
+  readonly accept: AcceptMode;
+  /** By number. While one worker replaces another, there are two of the same. */
+  readonly processes: readonly WorkerStatistics[];
+}
+
 /** The figures of all listeners of an application. */
 export interface ApplicationStatistics {
   readonly listeners: Readonly<Record<string, ListenerStatistics>>;
   /** The listeners' figures added up. */
   readonly connections: { readonly active: number; readonly waiting: number; readonly accepted: number };
+  /** In the supervisor of workers: all figures are those of the workers added up, as they have told them within the last second. */
+  readonly workers?: WorkersStatistics;
 }
 
 /** What a listener and its connections count up. Connections add their bytes when they close. */
