@@ -4,5 +4,5 @@ import { expect } from 'vitest';
 // they are in production. Elsewhere nothing is loaded for it.
 if (expect.getState().testPath?.includes('/packages/core/test/')) {
   const { testAppDefaults } = await import('@reagent/testing');
-  testAppDefaults.allow = ['errors', 'connections', 'timers'];
+  testAppDefaults.allow = ['errors', 'crashes', 'connections', 'timers'];
 }

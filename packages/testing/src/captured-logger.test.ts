@@ -30,8 +30,10 @@ it('tells the troubles, with the stacks of their errors', () => {
   logger.info('fine');
   logger.warn('hm');
   logger.error({ error: new TypeError('boom') }, 'a hook failed');
-  const [warning, error, ...rest] = troublesOf(logger.entries);
+  logger.info({ connection: 1, error: 'a line is longer than 10 bytes' }, 'connection failed');
+  const [warning, error, ofTheClient, ...rest] = troublesOf(logger.entries);
   expect(warning).toBe('warn: hm');
   expect(error).toMatch(/^error: a hook failed\nTypeError: boom\n {4}at /);
+  expect(ofTheClient).toBe('info: connection failed: a line is longer than 10 bytes');
   expect(rest).toEqual([]);
 });

@@ -1,4 +1,5 @@
 import { Logger, type LogLevel } from '@reagent/core';
+import { shownStack } from './shown-stack.js';
 
 /** One event that the application logged. */
 export interface LogEntry {
@@ -65,15 +66,16 @@ function entry(level: LogEntry['level'], fields: object | string, message: strin
   return { level, fields: { ...fields }, message: message ?? '' };
 }
 
-const STACK_LINES = 4;
-
-/** The warnings and errors among the entries, a text each, with the beginning of the stack of the errors they carry. */
+/** What went wrong according to the log, a text each, with the errors that were logged. */
 export function troublesOf(entries: readonly LogEntry[]): string[] {
-  return entries
-    .filter(({ level }) => level === 'warn' || level === 'error' || level === 'fatal')
-    .map(({ level, fields, message }) => {
-      const errors = Object.values(fields).filter((value) => value instanceof Error);
-      const stacks = errors.map(({ message, stack = message }) => stack.split('\n').slice(0, STACK_LINES).join('\n'));
-      return [`${level}: ${message}`, ...stacks].join('\n');
-    });
+  return entries.filter(isTrouble).map(({ level, fields, message }) => {
+    const errors = Object.values(fields).filter((value) => value instanceof Error);
+    const why = typeof fields.error === 'string' ? `: ${fields.error}` : '';
+    return [`${level}: ${message}${why}`, ...errors.map(shownStack)].join('\n');
+  });
+}
+
+/** Besides warnings and errors: what a client has brought about, such as a frame that is too long, is of level info. */
+function isTrouble({ level, fields }: LogEntry): boolean {
+  return level === 'warn' || level === 'error' || level === 'fatal' || (level === 'info' && 'error' in fields);
 }

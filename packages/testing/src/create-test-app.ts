@@ -11,11 +11,11 @@ import {
   type TlsOptions,
   type Token,
 } from '@reagent/core';
+import { ApplicationWatch } from './application-watch.js';
 import { CapturedLogger } from './captured-logger.js';
 import type { Leftover } from './leftovers.js';
 import { Placement, type Transport } from './placement.js';
 import { TestApp } from './test-app.js';
-import { TimerWatch } from './timer-watch.js';
 
 export interface TestAppOptions {
   /**
@@ -105,8 +105,8 @@ async function startTestApp(
   const { descriptors = {}, logger, timeout, transport, secure, allow = testAppDefaults.allow } = options;
   const captured = new CapturedLogger(logger);
   const placement = new Placement(descriptors, transport);
-  // Where timers are not asked for, hooks are called without detour.
-  const timers = allow.includes('timers') ? undefined : new TimerWatch();
+  // Where nobody asks what comes of it, hooks are called without detour.
+  const watch = allow.includes('timers') && allow.includes('crashes') ? undefined : new ApplicationWatch();
   try {
     const boot = () =>
       bootstrap(testModule(root, overrides), {
@@ -116,12 +116,12 @@ async function startTestApp(
         listen: transport !== 'memory',
         overrides: (name, descriptor) => placement.place(name, descriptor),
       });
-    const application = await (timers === undefined ? boot() : timers.run(boot));
+    const application = await (watch === undefined ? boot() : watch.run(boot));
     const clientOptions = {
       ...(timeout === undefined ? {} : { timeout }),
       ...(transport === undefined ? {} : { transport }),
     };
-    const app = new TestApp({ application, logger: captured, placement, timers, allow, clientOptions });
+    const app = new TestApp({ application, logger: captured, placement, watch, allow, clientOptions });
     if (placement.unknown.length > 0) {
       const names = application.listeners.map(({ name }) => name);
       await app.stop();
@@ -131,7 +131,7 @@ async function startTestApp(
     }
     return app;
   } catch (error) {
-    timers?.stop();
+    watch?.stop();
     await placement.remove();
     throw error;
   }

@@ -57,8 +57,10 @@ describe.each(['tcp', 'memory'] as const)('a test application over %s', (transpo
 
   it('fails the test for a hook that does not end', async () => {
     const error = await leftBy('for ever', { transport });
-    expect(String(error)).toMatch(/it did not end by itself\n +its client was connected at .*leftovers\.test\.ts/);
-    expect(String(error)).toMatch(/1 hooks of Printer that still run/);
+    expect(String(error)).toMatch(
+      /it did not end by itself; its @OnData has not ended\n +its client was connected at .*leftovers\.test\.ts/,
+    );
+    expect(String(error)).toMatch(/- @OnData of Printer still runs, although connection \d+ is closed/);
   });
 
   it('leaves alone what it was told to allow', async () => {

@@ -1,17 +1,21 @@
 // What a test may have left behind: it fails for it when its application stops.
 
-import type { Listener } from '@reagent/core';
+import { inspect } from 'node:util';
+import type { Connection, HookEvent } from '@reagent/core';
+import type { Crash, HookOf } from './application-watch.js';
 import type { LogEntry } from './captured-logger.js';
-import type { LeftTimer } from './timer-watch.js';
+import type { RunningTimer } from './running-timers.js';
+import { shownStack } from './shown-stack.js';
 
 /**
  * What may be left over when a test application stops:
  *
  * - `errors`: hooks or providers have thrown, and the test has not asked for it with `app.expectError()`.
+ * - `crashes`: what a hook or a provider has started was rejected or has thrown, and nobody has handled it, which ends a process.
  * - `connections`: a connection did not end although its client was gone and `@OnShutdown` had been called, or one of its hooks did not.
  * - `timers`: timers of the application still run, which would keep its process alive.
  */
-export type Leftover = 'errors' | 'connections' | 'timers';
+export type Leftover = 'errors' | 'crashes' | 'connections' | 'timers';
 
 /** A test has left something behind. The message says what, and where it came from. */
 export class LeftoverError extends Error {
@@ -21,10 +25,11 @@ export class LeftoverError extends Error {
 
   constructor(leftovers: LeftoverError['leftovers']) {
     const lines = leftovers.map(({ description }) => indent(description));
-    const kinds = [...new Set(leftovers.map(({ kind }) => `'${kind}'`))].join(', ');
-    super(
-      `the test application has stopped, and left over:\n${lines.join('\n')}\nIf that is intended: createTestApp(…, { allow: [${kinds}] })`,
-    );
+    const kinds = [...new Set(leftovers.map(({ kind }) => kind))];
+    const names = kinds.map((kind) => `'${kind}'`).join(', ');
+    const cure = `createTestApp(…, { allow: [${names}] })`;
+    const wanted = kinds.includes('errors') ? `await app.expectError(…) for an error, or ${cure}` : cure;
+    super(`the test application has stopped, and left over:\n${lines.join('\n')}\nIf that is intended: ${wanted}`);
     this.leftovers = leftovers;
   }
 }
@@ -36,9 +41,6 @@ function indent(text: string): string {
     .join('\n');
 }
 
-/** How much of a stack is shown. */
-const STACK_LINES = 6;
-
 /** The error that an entry of the log is about, if it is one that the framework has logged for a hook or a provider. */
 export function errorOf({ level, fields }: LogEntry): Error | undefined {
   if (level !== 'error' && level !== 'fatal') return undefined;
@@ -47,22 +49,58 @@ export function errorOf({ level, fields }: LogEntry): Error | undefined {
 }
 
 export function describeError({ message, fields }: LogEntry, error: Error): string {
-  const stack = (error.stack ?? error.message).split('\n').slice(0, STACK_LINES).join('\n');
-  return `an error in ${fields.listener}: ${message}\n${stack}`;
+  return `an error in ${fields.listener}: ${message}\n${shownStack(error)}`;
 }
 
-/** Connections that are about to be reset, since they did not end. */
-export function describeConnections(listener: Listener, clients: ReadonlyMap<number, string>): string[] {
-  return [...listener.connections].map(({ id, remote, bytesRead, bytesWritten }) => {
-    const where = `${remote.address}${remote.port === 0 ? '' : `:${remote.port}`}`;
-    const client = clients.get(remote.port);
-    return [
-      `connection ${id} of ${listener.name}, from ${where === '' ? 'a Unix socket' : where}, which had received ${bytesRead} bytes and sent ${bytesWritten}: it did not end by itself`,
-      ...(client === undefined ? [] : [`its client was connected ${client}`]),
-    ].join('\n');
-  });
+export function describeCrash({ kind, reason, hook }: Crash): string {
+  const what = kind === 'rejection' ? 'a rejection that nobody handles' : 'an exception that nobody catches';
+  const where = hook === undefined ? 'what a provider has started' : `what ${nameOf(hook)} has started`;
+  return `${what}, which ends a process, in ${where}: await it, return it, or catch it\n${reason instanceof Error ? shownStack(reason) : inspect(reason)}`;
 }
 
-export function describeTimer({ kind, stack }: LeftTimer): string {
+/**
+ * A connection that is about to be reset, since it did not end.
+ *
+ * @param hooks those of its hooks that have not ended
+ * @param client where in the test its client was connected
+ */
+export function describeConnection(
+  { id, listener, remote, bytesRead, bytesWritten }: Connection<unknown, unknown>,
+  hooks: readonly HookEvent[],
+  client: string | undefined,
+): string {
+  const address = `${remote.address}${remote.port === 0 ? '' : `:${remote.port}`}`;
+  const from = address === '' ? 'a Unix socket' : address;
+  const doing =
+    hooks.length === 0
+      ? 'no hook of it runs, and nobody has closed it'
+      : hooks.map(({ hook }) => `its ${DECORATORS[hook]} has not ended`).join(', ');
+  return [
+    `connection ${id} of ${listener.name}, from ${from}, which had received ${bytesRead} bytes and sent ${bytesWritten}: it did not end by itself; ${doing}`,
+    ...(client === undefined ? [] : [`its client was connected ${client}`]),
+  ].join('\n');
+}
+
+/** A hook that goes on after its connection was closed. */
+export function describeHook(event: HookEvent): string {
+  const { connection } = event;
+  return `${nameOf(event)} still runs, although connection ${connection?.id} is closed; conn.signal is aborted then, and every recv() ends`;
+}
+
+export function describeTimer({ kind, stack }: RunningTimer): string {
   return `a timer (${kind}) that still runs, started\n${stack}`;
+}
+
+const DECORATORS: Readonly<Record<HookEvent['hook'], string>> = {
+  accept: '@OnAccept',
+  connection: '@OnConnection',
+  data: '@OnData',
+  error: '@OnError',
+  timeout: '@OnTimeout',
+  shutdown: '@OnShutdown',
+  close: '@OnClose',
+};
+
+function nameOf({ hook, listener }: HookOf): string {
+  return `${DECORATORS[hook]} of ${listener.name}`;
 }

@@ -1,7 +1,8 @@
 import type { Application, Constructor, Listener, StopOptions, Token } from '@reagent/core';
+import type { ApplicationWatch } from './application-watch.js';
 import { type CapturedLogger, type LogEntry, troublesOf } from './captured-logger.js';
 import { type ClientTransport, SocketTransport } from './client/client-transport.js';
-import { startTimer } from './client/real-time.js';
+import { nextTurn, startTimer } from './client/real-time.js';
 import {
   DEFAULT_TIMEOUT_MS,
   TestClient,
@@ -11,8 +12,10 @@ import {
 } from './client/test-client.js';
 import { EventRecorder, type RecordedEvent } from './event-recorder.js';
 import {
-  describeConnections,
+  describeConnection,
+  describeCrash,
   describeError,
+  describeHook,
   describeTimer,
   errorOf,
   type Leftover,
@@ -20,7 +23,8 @@ import {
 } from './leftovers.js';
 import { MemoryTransport } from './memory/memory-transport.js';
 import type { Placement, Transport } from './placement.js';
-import type { LeftTimer, TimerWatch } from './timer-watch.js';
+import type { RunningTimer } from './running-timers.js';
+import { haveVitestShowSuppressed } from './suppressed-errors.js';
 
 /** What the core logs when it resets connections that do not end, and when their hooks do not. */
 const CUT_OFF = 'resetting connections that did not end in time';
@@ -44,7 +48,8 @@ export interface TestAppParts {
   readonly application: Application;
   readonly logger: CapturedLogger;
   readonly placement: Placement;
-  readonly timers: TimerWatch | undefined;
+  /** `undefined` where nothing of what it sees is asked for. */
+  readonly watch: ApplicationWatch | undefined;
   readonly allow: readonly Leftover[];
   readonly clientOptions: ConnectOptions;
 }
@@ -54,7 +59,7 @@ export class TestApp {
   readonly application: Application;
   readonly #logger: CapturedLogger;
   readonly #placement: Placement;
-  readonly #timers: TimerWatch | undefined;
+  readonly #watch: ApplicationWatch | undefined;
   readonly #allow: readonly Leftover[];
   readonly #clientOptions: ConnectOptions;
   readonly #clients: { destroy(): void }[] = [];
@@ -68,11 +73,11 @@ export class TestApp {
   #stopped: Promise<void> | undefined;
 
   /** Made by `createTestApp(...).start()`. */
-  constructor({ application, logger, placement, timers, allow, clientOptions }: TestAppParts) {
+  constructor({ application, logger, placement, watch, allow, clientOptions }: TestAppParts) {
     this.application = application;
     this.#logger = logger;
     this.#placement = placement;
-    this.#timers = timers;
+    this.#watch = watch;
     this.#allow = allow;
     this.#clientOptions = clientOptions;
     const known = new WeakSet<Listener>(application.listeners);
@@ -82,7 +87,7 @@ export class TestApp {
       return known.has(listener);
     };
     this.#recorder = new EventRecorder(isOurs);
-    timers?.ownListeners(isOurs);
+    watch?.ownListeners(isOurs);
     logger.onEntry = (entry) => this.#logged(entry);
   }
 
@@ -160,7 +165,7 @@ export class TestApp {
     const caller = new Error();
     const client = await TestClient.over(reach(listener, transport, clientOptions.localAddress), {
       ...clientOptions,
-      serverErrors: () => troublesOf(this.logs),
+      serverErrors: () => [...troublesOf(this.logs), ...this.#crashes],
     });
     this.#clients.push(client);
     if (client.localPort !== undefined) this.#origins.set(client.localPort, lineOf(caller));
@@ -171,7 +176,7 @@ export class TestApp {
    * Closes the clients and stops the application. To see how it stops while clients are connected, call
    * `application.stop()` first.
    *
-   * @throws LeftoverError if something was left over that is not allowed for: errors, connections, timers
+   * @throws LeftoverError if something was left over that is not allowed for: errors, crashes, connections, timers
    */
   stop({ timeout = STOP_TIMEOUT_MS }: StopOptions = {}): Promise<void> {
     this.#stopped ??= this.#stop(timeout);
@@ -180,11 +185,13 @@ export class TestApp {
 
   async #stop(timeout: number): Promise<void> {
     for (const client of this.#clients.splice(0)) client.destroy();
-    let timers: readonly LeftTimer[];
+    let timers: readonly RunningTimer[];
     try {
       await this.application.stop({ timeout });
+      // All of this may have been one turn, at the end of which rejections are told.
+      await nextTurn();
     } finally {
-      timers = this.#timers?.stop() ?? [];
+      timers = this.#watch?.stop() ?? [];
       this.#recorder.stop();
       await this.#placement.remove();
     }
@@ -194,6 +201,7 @@ export class TestApp {
     });
     const found: Record<Leftover, readonly string[]> = {
       errors,
+      crashes: this.#crashes,
       connections: this.#stuck,
       timers: timers.map(describeTimer),
     };
@@ -203,20 +211,31 @@ export class TestApp {
     if (leftovers.length > 0) throw new LeftoverError(leftovers);
   }
 
+  get #crashes(): readonly string[] {
+    return this.#watch?.crashes.map(describeCrash) ?? [];
+  }
+
   #logged(entry: LogEntry): void {
     const name = entry.fields.listener;
     if (entry.message === CUT_OFF && typeof name === 'string') {
-      this.#stuck.push(...describeConnections(this.listener(name), this.#origins));
+      for (const connection of this.listener(name).connections) {
+        const hooks = this.#watch?.hooksOf((other) => other === connection) ?? [];
+        this.#stuck.push(describeConnection(connection, hooks, this.#origins.get(connection.remote.port)));
+      }
     } else if (entry.message === STILL_RUNNING) {
-      this.#stuck.push(
-        `${entry.fields.connections} hooks of ${name} that still run, although their connections are closed`,
-      );
+      const hooks = this.#watch?.hooksOf(({ listener }) => listener.name === name) ?? [];
+      this.#stuck.push(...hooks.map(describeHook));
     }
     this.#look?.();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
+    try {
+      await this.stop();
+    } catch (error) {
+      await haveVitestShowSuppressed();
+      throw error;
+    }
   }
 }
 

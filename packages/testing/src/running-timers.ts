@@ -1,0 +1,47 @@
+import { shownFrames } from './shown-stack.js';
+
+/** A timer that still runs. */
+export interface RunningTimer {
+  readonly kind: 'setTimeout' | 'setInterval';
+  /** Where it was started. */
+  readonly stack: string;
+}
+
+/** What node:timers makes; `_repeat` is the interval, `_destroyed` is set once it has fired or was cleared. */
+export interface NodeTimer {
+  hasRef(): boolean;
+  readonly _repeat: number | null;
+  readonly _destroyed: boolean;
+}
+
+interface Noted {
+  readonly timer: WeakRef<NodeTimer>;
+  readonly started: Error;
+}
+
+/** Most timers are over soon: this many are noted before those that are over are forgotten. */
+const NOTED_AT_A_TIME = 256;
+
+/** The timers that were started, and where. */
+export class RunningTimers {
+  #noted: Noted[] = [];
+
+  /** A timer that is being started by whoever calls this. */
+  note(timer: NodeTimer): void {
+    this.#noted.push({ timer: new WeakRef(timer), started: new Error() });
+    if (this.#noted.length > NOTED_AT_A_TIME) this.#noted = this.#noted.filter(isRunning);
+  }
+
+  /** Those that still run and keep the process alive. */
+  get all(): RunningTimer[] {
+    return this.#noted.filter(isRunning).map(({ timer, started }) => ({
+      kind: (timer.deref()?._repeat ?? null) === null ? 'setTimeout' : 'setInterval',
+      stack: shownFrames(started),
+    }));
+  }
+}
+
+function isRunning({ timer }: Noted): boolean {
+  const running = timer.deref();
+  return running !== undefined && !running._destroyed && running.hasRef();
+}
