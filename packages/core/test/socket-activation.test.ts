@@ -1,11 +1,13 @@
 // Listeners on a socket that another process has bound and keeps: servers come and go, and no client is refused.
 
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type DescriptorInput, proxyHeader } from '@reagent/core';
 import { type CertificateAndKey, certificates, TestClient, type TestClientOptions } from '@reagent/testing';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ActivatedSocket } from './support/activated-socket.js';
+import { adapted, Page } from './support/page.js';
 import { needs, Program } from './support/program.js';
 import { build, ServerProcess } from './support/server-process.js';
 import { TemporaryDirectory } from './support/temporary-directory.js';
@@ -198,4 +200,17 @@ describe.skipIf(noActivator !== '')(`systemd-socket-activate${noActivator}`, { t
     client.destroy();
     expect(await activator.exit()).toBe(0);
   });
+});
+
+const noAnalyzer = needs('systemd-analyze');
+
+it.skipIf(noAnalyzer !== '')(`the units in the guide have no mistake that systemd knows of${noAnalyzer}`, async () => {
+  const [socket = '', service = ''] = Page.read('load-balancers.md').blocks('ini');
+  await using directory = await TemporaryDirectory.make();
+  const units = [directory.at('chat.socket'), directory.at('chat.service')];
+  await writeFile(directory.at('chat.socket'), socket);
+  await writeFile(directory.at('chat.service'), adapted(service, { '/usr/bin/node': process.execPath }));
+  const analyzer = await Program.run('systemd-analyze', ['verify', ...units]);
+  expect(analyzer.errors).toBe('');
+  expect(await analyzer.exit()).toBe(0);
 });

@@ -41,6 +41,8 @@ export function relay({ server, bind = '', frontend = [], backend = [] }: RelayO
     '  timeout connect 5s',
     '  timeout client 60s',
     '  timeout server 60s',
+    // For checks, which would have no longer than from one to the next otherwise.
+    '  timeout check 5s',
     'frontend clients',
     `  bind ${inherited()} ${bind}`,
     ...frontend.map((line) => `  ${line}`),
