@@ -1,6 +1,6 @@
 import type { Alarm } from '../descriptor/descriptor.js';
 import { channels } from '../telemetry/channels.js';
-import type { Logger } from '../telemetry/logger.js';
+import type { FloodGate } from '../telemetry/flood-gate.js';
 import type { Listener } from './listener.js';
 
 /** Announces that the number of connections has reached a threshold, and is then silent about it for its cooldown. */
@@ -8,13 +8,13 @@ export class Alarms {
   readonly #alarms: readonly Alarm[];
   readonly #quietUntil: number[];
   readonly #listener: Listener;
-  readonly #logger: Logger;
+  readonly #gate: FloodGate;
 
-  constructor(alarms: readonly Alarm[], listener: Listener, logger: Logger) {
+  constructor(alarms: readonly Alarm[], listener: Listener, gate: FloodGate) {
     this.#alarms = alarms;
     this.#quietUntil = alarms.map(() => -Infinity);
     this.#listener = listener;
-    this.#logger = logger;
+    this.#gate = gate;
   }
 
   check(connections: number): void {
@@ -23,10 +23,9 @@ export class Alarms {
       const now = performance.now();
       if (now < (this.#quietUntil[index] ?? 0)) return;
       this.#quietUntil[index] = now + alarm.cooldown;
-      this.#logger.warn(
-        { listener: this.#listener.name, connections, threshold: alarm.connections },
-        'connections have reached an alarm',
-      );
+      const fields = { connections, threshold: alarm.connections };
+      // A cooldown may be as short as one likes.
+      this.#gate.write('warn', 'connections have reached an alarm', () => fields, String(alarm.connections));
       if (channels.listenerAlarm.hasSubscribers) {
         channels.listenerAlarm.publish({ listener: this.#listener, threshold: alarm.connections, connections });
       }

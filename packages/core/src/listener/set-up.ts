@@ -8,9 +8,8 @@ import type { Descriptor } from '../descriptor/descriptor.js';
 import { TimeoutError, TlsError } from '../errors.js';
 import { hookStarts, traceHook } from '../telemetry/channels.js';
 import type { FloodGate } from '../telemetry/flood-gate.js';
-import type { Logger } from '../telemetry/logger.js';
 import type { Counters, HandshakeFailure, RejectReason } from '../telemetry/statistics.js';
-import { type Endpoint, plainAddress } from '../transport/endpoint.js';
+import { describeEndpoint, type Endpoint, plainAddress } from '../transport/endpoint.js';
 import { hold, isHeld, nextTurn, nobody, passOn, readOn } from '../transport/held-socket.js';
 import { ProxyHeaderReader } from '../transport/proxy-protocol/proxy-header-reader.js';
 import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
@@ -20,11 +19,13 @@ import type { Listener } from './listener.js';
 import type { Owners } from './owners.js';
 import { SocketIncoming } from './socket-incoming.js';
 
+/** Bytes that are read of a client while it waits. The last chunk may go beyond. */
+const READ_AHEAD = 16_384;
+
 /** What the set-up of connections needs of their listener. */
 export interface SetUpHost {
   readonly listener: Listener;
   readonly env: Environment;
-  readonly logger: Logger;
   readonly gate: FloodGate;
   readonly counters: Counters;
   handshakeEnded(client: { readonly remote: Endpoint }, outcome: HandshakeOutcome): void;
@@ -88,7 +89,7 @@ export class SetUp implements ArrivalDesk {
     if (arrival.state === 'admitted') this.wait(arrival);
   }
 
-  /** Reads one chunk at most of a client that waits: only so is it noticed that it has gone. */
+  /** Reads a little of a client that waits: only so is it noticed that it has gone. */
   wait(arrival: Arrival): void {
     if (!isHeld(arrival.socket)) hold(arrival.socket, arrival);
     readOn(arrival.socket);
@@ -109,7 +110,7 @@ export class SetUp implements ArrivalDesk {
     if (arrival.state === 'header') return this.#readHeader(arrival, chunk);
     // What has come while it waited, or follows the handshake at once and has been decrypted already, is for the next step.
     arrival.early = arrival.early === undefined ? chunk : Buffer.concat([arrival.early, chunk]);
-    return false;
+    return this.#readsAhead(arrival);
   }
 
   ended(arrival: Arrival): void {
@@ -215,13 +216,17 @@ export class SetUp implements ArrivalDesk {
   #wantsMore(arrival: Arrival): boolean {
     // A connection has asked for more already, which would come to nothing.
     if (arrival.state === 'done') return true;
-    // One that waits is read a chunk ahead, so that it is noticed if it goes.
-    return (arrival.state === 'accepting' || arrival.state === 'identified') && arrival.early === undefined;
+    return (arrival.state === 'accepting' || arrival.state === 'identified') && this.#readsAhead(arrival);
+  }
+
+  /** Whether so little is known of a client that waits that its end may come next. */
+  #readsAhead(arrival: Arrival): boolean {
+    return (arrival.early?.length ?? 0) < READ_AHEAD;
   }
 
   #headerFailed(arrival: Arrival, error: Error): void {
-    this.#host.gate.info('refused a connection without a valid PROXY header', () => ({
-      remote: arrival.remote.address,
+    this.#host.gate.write('info', 'refused a connection without a valid PROXY header', () => ({
+      remote: describeEndpoint(arrival.remote),
       error: error.message,
     }));
     this.turnAway(arrival, 'proxyHeader');
@@ -268,10 +273,14 @@ export class SetUp implements ArrivalDesk {
 
   #acceptFailed(arrival: Arrival, error: unknown): void {
     if (arrival.state === 'done') return;
-    const fields = { listener: this.#host.listener.name, remote: arrival.remote.address, err: error };
-    if (error instanceof TimeoutError) this.#host.logger.warn(fields, '@OnAccept took too long');
-    else this.#host.logger.error(fields, 'a connection could not be set up');
-    if (!(error instanceof TimeoutError)) this.#host.counters.handlerErrors++;
+    const { gate, counters } = this.#host;
+    const fields = () => ({ remote: describeEndpoint(arrival.remote) });
+    if (error instanceof TimeoutError) {
+      gate.writeError('warn', '@OnAccept took too long', error, fields);
+    } else {
+      counters.handlerErrors++;
+      gate.writeError('error', 'a connection could not be set up', asError(error), fields);
+    }
     this.turnAway(arrival, 'accept');
   }
 
@@ -285,6 +294,13 @@ export class SetUp implements ArrivalDesk {
   #handshake(arrival: Arrival, tls: TlsTerminator): void {
     arrival.state = 'handshake';
     this.#beginStep(arrival, this.#steps);
+    if (arrival.ended) {
+      // Who ended while it waited cannot do its part of a handshake, and its end is not told to TLS again.
+      this.handshakeFailed(arrival, new TlsError('client'));
+      return;
+    }
+    // A refused certificate is worth an address in the log. It has to be asked for before the socket closes.
+    if (tls.requestsCertificate) void arrival.socket.remoteAddress;
     const early = arrival.early;
     arrival.early = undefined;
     tls.begin(arrival.socket, arrival, early);
@@ -313,10 +329,10 @@ export class SetUp implements ArrivalDesk {
   #handshakeEnded(arrival: Arrival, error: Error, failure: HandshakeFailure): void {
     this.#tellHandshake(arrival, false, failure);
     // A socket that has closed knows its peer only if it was asked before, and to ask each time is 2 % of a handshake.
-    const remote = arrival.remote.address || undefined;
-    this.#host.gate.info('TLS handshake failed', () => ({ remote, error: error.message }));
+    const remote = describeEndpoint(arrival.remote);
+    this.#host.gate.write('info', 'TLS handshake failed', () => ({ remote, error: error.message }), failure);
     // One that has failed closes by itself, behind what it has to tell the client.
-    this.turnAway(arrival, 'handshake', failure === 'timeout' ? 'reset' : 'closes');
+    this.turnAway(arrival, 'handshake', failure === 'timeout' || arrival.ended ? 'reset' : 'closes');
   }
 
   #tellHandshake(arrival: Arrival, resumed: boolean, failure: HandshakeFailure | undefined): void {

@@ -18,7 +18,7 @@ import { Counters, type ListenerStatistics, type RejectReason } from '../telemet
 import { startTimer } from '../timer.js';
 import { canReusePort } from '../transport/bind.js';
 import { type Binder, ownBinder } from '../transport/binder.js';
-import { type Endpoint, plainAddress, remoteOf } from '../transport/endpoint.js';
+import { describeEndpoint, type Endpoint, plainAddress, remoteOf } from '../transport/endpoint.js';
 import { descriptorCeiling, descriptorOf } from '../transport/file-descriptors.js';
 import { hold, resetSocket } from '../transport/held-socket.js';
 import { TrustedNetworks } from '../transport/proxy-protocol/trusted-networks.js';
@@ -116,7 +116,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.send = new Deadlines(timeouts.send, sent, (connection) => connection.sendExpired());
     this.linger = new Deadlines(LINGER, sent, (connection) => connection.lingerExpired());
     this.gate = new FloodGate(logger, { listener: descriptor.name });
-    this.#alarms = descriptor.alarms.length === 0 ? undefined : new Alarms(descriptor.alarms, this, logger);
+    this.#alarms = descriptor.alarms.length === 0 ? undefined : new Alarms(descriptor.alarms, this, this.gate);
     this.#admission = new Admission(descriptor, this);
     this.#setUp = new SetUp(this, descriptor, owners, tls.secure);
     this.#trusted =
@@ -408,15 +408,15 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     }
   }
 
-  #distrust({ remoteAddress }: Socket, trusted: TrustedNetworks): RejectReason | undefined {
+  #distrust(socket: Socket, trusted: TrustedNetworks): RejectReason | undefined {
     // Who connects to a Unix socket is on this machine, and had the right to.
     if (this.endpoint.family === 'unix') return undefined;
+    const { remoteAddress } = socket;
     // A balancer's check whether the port is open may be gone by now.
     if (remoteAddress === undefined) return 'client';
     if (trusted.includes(remoteAddress)) return undefined;
-    this.gate.info('refused a connection that did not come from a trusted network: see proxyProtocol.trust', () => ({
-      remote: remoteAddress,
-    }));
+    const message = 'refused a connection that did not come from a trusted network: see proxyProtocol.trust';
+    this.gate.write('info', message, () => ({ remote: describeEndpoint(remoteOf(socket)) }));
     return 'untrusted';
   }
 
@@ -434,8 +434,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
   #serverFailed(error: Error): void {
     // While binding, `bind` reports it. Later on, the kernel could not hand a connection over; the next one may well come.
-    if (this.#server.listening)
-      this.logger.error({ listener: this.name, err: error }, 'a connection could not be accepted');
+    if (this.#server.listening) this.gate.writeError('error', 'a connection could not be accepted', error, () => ({}));
   }
 
   admitted(arrival: Arrival): void {
@@ -524,7 +523,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
   connectionFinished(connection: AnyConnection): void {
     this.#owners.disown(connection)?.catch((error: unknown) => {
-      this.logger.error({ listener: this.name, connection: connection.id, err: error }, 'dispose() failed');
+      this.gate.writeError('error', 'dispose() failed', asError(error), () => ({ connection: connection.id }));
     });
     this.#gone(connection);
   }

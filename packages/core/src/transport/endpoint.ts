@@ -32,6 +32,13 @@ function addressed(socket: Socket): Socket {
   return carrierOf(socket as TLSSocket) ?? socket;
 }
 
+/** One end of a connection as a line of the log has it; `undefined` where there is nothing to tell. */
+export function describeEndpoint({ address, port, family }: Endpoint): string | undefined {
+  if (address === '') return undefined;
+  if (family === 'unix') return address;
+  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 export function remoteOf(socket: Socket): Endpoint {
   const { remoteAddress, remotePort, remoteFamily } = addressed(socket);
   return endpoint(remoteAddress, remotePort, remoteFamily);

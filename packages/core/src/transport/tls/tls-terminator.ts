@@ -86,6 +86,11 @@ export class TlsTerminator {
     return this.certificate !== undefined || this.#credentials.serverNames.get(serverName) !== undefined;
   }
 
+  /** Whether clients are asked for a certificate. */
+  get requestsCertificate(): boolean {
+    return this.#options.requestCert === true;
+  }
+
   /** Whether changes of the files are to be noticed. */
   get watches(): boolean {
     return this.#options.watch === true;
