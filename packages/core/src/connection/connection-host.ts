@@ -1,6 +1,6 @@
 import type { Codec } from '../codec/codec.js';
 import type { Listener } from '../listener/listener.js';
-import type { Logger } from '../telemetry/logger.js';
+import type { FloodGate } from '../telemetry/flood-gate.js';
 import type { Counters, HandshakeFailure } from '../telemetry/statistics.js';
 import type { Endpoint } from '../transport/endpoint.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
@@ -27,7 +27,8 @@ export interface ConnectionHost {
   /** Bytes. */
   readonly highWaterMark: number;
   readonly counters: Counters;
-  readonly logger: Logger;
+  /** For lines of the log: a client can bring most of them about, and in any number. */
+  readonly gate: FloodGate;
   /** `undefined` where there is no idle limit, so that no time needs to be taken. */
   readonly idle: Deadlines<AnyConnection> | undefined;
   /** Milliseconds that a TLS handshake may take, and that a push-style `@OnConnection` may wait for its client in one `recv`. */

@@ -232,8 +232,8 @@ export class SocketConnection<In, Out>
     }
     file.done.catch((error: Error) => {
       // Whoever waits for it gets the error; whoever does not is told here. That the client left is an everyday matter.
-      if (!(error instanceof ConnectionClosedError))
-        this.host.logger.warn({ ...this.logFields(), err: error }, 'sendFile() failed');
+      if (error instanceof ConnectionClosedError) return;
+      this.host.gate.writeError('warn', 'sendFile() failed', error, () => this.logFields());
     });
     if (this.#outbound.ended) {
       file.end(false);
@@ -738,15 +738,15 @@ export class SocketConnection<In, Out>
     this.#attention = true;
     if (isOfTheClient(error)) {
       // An everyday matter, which any client can bring about: a line, and no stack.
-      const fields = { ...this.logFields(), code: error.code, error: error.message };
-      this.host.logger.info(fields, 'connection failed');
+      const fields = () => ({ ...this.logFields(), code: error.code, error: error.message });
+      this.host.gate.write('info', 'connection failed', fields, error.code);
     } else {
       this.#report(error, 'connection failed');
     }
   }
 
   #report(error: Error, message: string): void {
-    this.host.logger.error({ ...this.logFields(), err: error }, message);
+    this.host.gate.writeError('error', message, error, () => this.logFields());
   }
 
   #afterError(): void {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Listener } from '../listener/listener.js';
-import { type Endpoint, localOf, remoteOf } from '../transport/endpoint.js';
+import { describeEndpoint, type Endpoint, localOf, remoteOf } from '../transport/endpoint.js';
 import type { ProxyHeader } from '../transport/proxy-protocol/proxy-header.js';
 import type { Admitted } from './admitted.js';
 import { type CloseReason, Connection, type PeerCertificate } from './connection.js';
@@ -157,10 +157,9 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
     if (this.host.idle !== undefined) this.lastActive = performance.now();
   }
 
-  /** What a line of the log says of this connection. */
+  /** What a line of the log says of this connection, besides the name of its listener. */
   protected logFields(): Readonly<Record<string, unknown>> {
-    const { address, port } = this.remote;
-    return { listener: this.host.listener.name, connection: this.id, remote: `${address}:${port}` };
+    return { connection: this.id, remote: describeEndpoint(this.remote) };
   }
 
   /** The socket has closed: those who asked for it are told. */
