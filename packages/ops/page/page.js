@@ -13,7 +13,7 @@ import {
   formatTime,
 } from './format.js';
 import { Timeline, total } from './history.js';
-import { byReason, closings, listenerRows, reasonRows, rejections, spellOutRoles } from './tables.js';
+import { byReason, closings, listenerRows, reasonRows, rejections, spellOutRoles, workerRows } from './tables.js';
 
 /**
  * @typedef {import('./chart.js').ChartOptions} ChartOptions
@@ -104,6 +104,7 @@ const chartOptions = [
 const charts = chartOptions.map((options) => new Chart(byId('charts'), options, pointTo));
 
 const listeners = listenerRows(byId('listeners'));
+const workers = workerRows(byId('workers'));
 const rejectedRows = reasonRows(byId('rejected'), rejections, true);
 const closedRows = reasonRows(byId('closed'), closings, false);
 
@@ -132,7 +133,8 @@ function showCharts() {
 }
 
 /** @param {OperationsReport} shown */
-function showState({ title, readiness, process, time }) {
+function showState(shown) {
+  const { title, readiness, process, time } = shown;
   const state = readiness.ready ? 'ready' : 'unready';
   const text = readiness.ready ? 'Ready' : 'Not ready';
   const pill = byId('readiness');
@@ -144,6 +146,7 @@ function showState({ title, readiness, process, time }) {
   setText(byId('reasons'), readiness.reasons.join(', '));
   setText(byId('title'), title);
   setTitle(`${readiness.ready ? '' : '✗ '}${title}`, state);
+  setText(byId('fact-kind'), shown.workers === undefined ? 'Process' : 'Supervisor');
   setText(byId('fact-process'), `${process.pid} on ${process.host}`);
   setText(byId('fact-uptime'), formatDuration(time - process.started));
   const cpu = timeline.lately(undefined)?.cpu;
@@ -210,6 +213,10 @@ function showTables(shown) {
       },
     ]),
   );
+  const { processes = [] } = shown.workers ?? {};
+  byId('workers-section').hidden = shown.workers === undefined;
+  // While one replaces another, there are two of one number.
+  workers.show(processes.map((worker, index) => [`${worker.id} ${worker.pid ?? index}`, worker]));
   byId('listeners-none').hidden = shown.listeners.length > 0;
   const chosenOnes = shown.listeners.filter(({ name }) => selected === undefined || name === selected);
   const rejected = byReason(

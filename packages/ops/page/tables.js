@@ -209,6 +209,53 @@ export function listenerRows(body) {
   });
 }
 
+/** @typedef {NonNullable<OperationsReport['workers']>['processes'][number]} WorkerReport */
+
+/**
+ * @param {HTMLElement} body
+ * @returns {Rows<WorkerReport>}
+ */
+export function workerRows(body) {
+  return new Rows(body, (row) => {
+    const head = document.createElement('th');
+    head.setAttribute('role', 'rowheader');
+    head.scope = 'row';
+    const name = span('name');
+    const status = span('status');
+    const pid = span('soft');
+    head.append(name, status, pid);
+    const connections = cell('Connections', 'number');
+    const accepted = cell('Accepted', 'number');
+    const rejected = cell('Rejected', 'number');
+    const restarts = cell('Restarts', 'number');
+    row.append(head, connections, accepted, rejected, restarts);
+
+    return (/** @type {WorkerReport} */ worker) => {
+      const figures = Object.values(worker.listeners);
+      const sum = (/** @type {(listener: WorkerReport['listeners'][string]) => number} */ value) =>
+        formatCount(figures.reduce((all, each) => all + value(each), 0));
+      setText(name, `${worker.id}`);
+      setText(status, worker.status);
+      status.dataset.status = worker.status;
+      setText(pid, worker.pid === undefined ? '' : `process ${worker.pid}`);
+      setText(
+        connections,
+        sum((listener) => listener.connections.active),
+      );
+      setText(
+        accepted,
+        sum((listener) => listener.connections.accepted),
+      );
+      setText(
+        rejected,
+        sum((listener) => total(listener.connections.rejected)),
+      );
+      setText(restarts, formatCount(worker.restarts));
+      restarts.dataset.alarm = String(worker.restarts > 0);
+    };
+  });
+}
+
 /** @param {ListenerReport} listener */
 function placeOf({ address, port }) {
   if (port === 0) return address;

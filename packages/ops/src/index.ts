@@ -2,7 +2,7 @@
 
 export { Counter, Gauge, Histogram, Registry, Summary } from 'prom-client';
 export type { DelaySummary } from './event-loop-delay.js';
-export type { ListenerFigures } from './figures.js';
+export type { ListenerFigures, Workers } from './figures.js';
 export { Ops } from './ops.js';
 export { OpsServer } from './ops-server.js';
 export { OpsOptions } from './options.js';

@@ -1,4 +1,8 @@
-/** Where operations are served, and the token under which an application has it. */
+/**
+ * Where operations are served, and the token under which an application has it.
+ *
+ * In a worker process nothing is served, and asking where throws a StateError: the supervisor serves for all.
+ */
 export abstract class OpsServer {
   /** Where the page is, such as `'http://127.0.0.1:9464/'`; `metrics`, `healthz`, `readyz` and `stats.json` are beside it. */
   abstract readonly url: string;

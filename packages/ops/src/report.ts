@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { Application } from '@reagent/core';
 import type { DelaySummary } from './event-loop-delay.js';
-import { figuresOf, type ListenerFigures } from './figures.js';
+import { figuresOf, type ListenerFigures, type Workers } from './figures.js';
 import { type Readiness, readinessOf } from './readiness.js';
 import type { Recorder, Sample } from './recorder.js';
 import { versions } from './versions.js';
@@ -28,6 +28,8 @@ export interface OperationsReport {
   readonly eventLoopDelay: DelaySummary;
   /** In JSON, a `maxConnections` without limit is `null`. */
   readonly listeners: readonly ListenerFigures[];
+  /** Where there are workers: then `process` and `eventLoopDelay` are those of their supervisor, and all other figures the workers' sum. */
+  readonly workers?: Workers;
   /** Those after the moment that the request names; without one, none. */
   readonly samples?: readonly Sample[];
 }
@@ -53,6 +55,7 @@ export class Reporter {
   report(since?: number): OperationsReport {
     const { user, system } = process.cpuUsage();
     const { rss, heapUsed } = process.memoryUsage();
+    const { workers } = this.#application.stats();
     return {
       time: Date.now(),
       title: this.#title,
@@ -71,6 +74,7 @@ export class Reporter {
       ...(since === undefined ? {} : { samples: this.#recorder.since(since) }),
       eventLoopDelay: this.#recorder.eventLoopDelay,
       listeners: figuresOf(this.#application),
+      ...(workers === undefined ? {} : { workers }),
     };
   }
 }

@@ -1,5 +1,13 @@
 import { isIPv6 } from 'node:net';
-import { Application, bootstrap, type DependencyContainer, type InjectionToken, Logger, Module } from '@reagent/core';
+import {
+  Application,
+  bootstrap,
+  type DependencyContainer,
+  type InjectionToken,
+  Logger,
+  Module,
+  StateError,
+} from '@reagent/core';
 import { Registry } from 'prom-client';
 import { OpsEndpoint } from './endpoint.js';
 import { ApplicationMetrics } from './metrics/application-metrics.js';
@@ -24,11 +32,14 @@ class EndpointModule {}
  * The endpoint is a reagent in an application of its own, which this one makes and disposes as it does any provider: so it answers
  * before the first listener is bound, while they are suspended, and until the last has drained.
  *
+ * In a worker process it serves nothing: one port is for one process, and only the supervisor knows of all workers.
+ *
  * @throws ConfigurationError, ListenError
  */
 export async function serve(container: DependencyContainer): Promise<OpsServer> {
   // Abstract classes serve as tokens too; tsyringe's type does not say so.
   const application = container.resolve(Application as InjectionToken<Application>);
+  if (application.worker !== undefined) return new WorkerServer();
   const logger = container.resolve(Logger as InjectionToken<Logger>);
   const registry = container.resolve<Registry>(Registry);
   const { port, host, path, title } = checkOptions(container.resolve(OpsOptions as InjectionToken<OpsOptions>));
@@ -56,12 +67,25 @@ export async function serve(container: DependencyContainer): Promise<OpsServer> 
       { logger, signals: false, overrides: { Ops: { port, host } } },
     );
     const server = new EndpointServer(endpoint, recorder, path);
-    logger.info({ url: server.url }, 'operations');
+    logger.info({ url: server.url }, 'metrics, health and the page are served');
     return server;
   } catch (error) {
     recorder.dispose();
     throw error;
   }
+}
+
+/** A worker's, which serves nothing. */
+class WorkerServer extends OpsServer {
+  get port(): never {
+    throw new StateError('operations are not served by worker processes, but by their supervisor');
+  }
+
+  get url(): never {
+    return this.port;
+  }
+
+  async dispose(): Promise<void> {}
 }
 
 class EndpointServer extends OpsServer {

@@ -1,8 +1,9 @@
 import type { Application, ListenerStatus } from '@reagent/core';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { figuresOf, type ListenerFigures, sum } from '../figures.js';
+import { figuresOfWorkers, type ListenerFigures, sum, type WorkerFigures } from '../figures.js';
 import { readinessOf } from '../readiness.js';
 import { versions } from '../versions.js';
+import { WorkerMetrics } from './worker-metrics.js';
 
 /** A metric with one value a listener, or one for each reason that something happened for. */
 interface Figure {
@@ -111,16 +112,19 @@ const delayBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 /** The metrics of one application in a registry. */
 export class ApplicationMetrics {
   readonly #application: Application;
+  readonly #registry: Registry;
   readonly #gauges: readonly (readonly [Gauge, Figure['value']])[];
   readonly #counters: readonly (readonly [Counter, Figure['value']])[];
   readonly #ready: Gauge;
   readonly #status: Gauge;
   readonly #delay: Histogram;
+  #workers: WorkerMetrics | undefined;
 
   constructor(application: Application, registry: Registry) {
     const registers = [registry];
-    const labelNames = ['listener', 'reason'];
+    const labelNames = ['listener', 'worker', 'reason'];
     this.#application = application;
+    this.#registry = registry;
     this.#ready = new Gauge({
       name: 'reagent_ready',
       help: 'Whether all listeners listen: 1 or 0.',
@@ -129,7 +133,7 @@ export class ApplicationMetrics {
     this.#status = new Gauge({
       name: 'reagent_listener_status',
       help: 'The status of a listener: 1 for the one it has, 0 for the others.',
-      labelNames: ['listener', 'status'],
+      labelNames: ['listener', 'worker', 'status'],
       registers,
     });
     this.#gauges = gauges.map(({ name, help, value }) => [new Gauge({ name, help, labelNames, registers }), value]);
@@ -158,35 +162,43 @@ export class ApplicationMetrics {
 
   /** Takes over the application's figures, so that a scrape has them all of one moment. */
   update(): void {
-    const listeners = figuresOf(this.#application);
     this.#ready.set(readinessOf(this.#application).ready ? 1 : 0);
     this.#status.reset();
     for (const [gauge] of this.#gauges) gauge.reset();
     for (const [counter] of this.#counters) counter.reset();
-    for (const listener of listeners) this.#updateListener(listener);
+    for (const figures of figuresOfWorkers(this.#application)) this.#add(figures);
+    const { workers } = this.#application.stats();
+    // Whoever has no workers is spared metrics without a value.
+    if (workers !== undefined) this.#workers ??= new WorkerMetrics(this.#registry);
+    this.#workers?.update(workers);
   }
 
-  #updateListener(listener: ListenerFigures): void {
+  /** Adds, as there are two workers of one number while one replaces the other. */
+  #add(figures: WorkerFigures): void {
     for (const status of statuses) {
-      this.#status.set({ listener: listener.name, status }, status === listener.status ? 1 : 0);
+      this.#status.inc({ ...labelsOf(figures), status }, status === figures.status ? 1 : 0);
     }
     for (const [gauge, value] of this.#gauges) {
-      for (const [labels, count] of valuesOf(listener, value)) gauge.set(labels, count);
+      for (const [labels, count] of valuesOf(figures, value)) gauge.inc(labels, count);
     }
     for (const [counter, value] of this.#counters) {
-      for (const [labels, count] of valuesOf(listener, value)) counter.inc(labels, count);
+      for (const [labels, count] of valuesOf(figures, value)) counter.inc(labels, count);
     }
   }
 }
 
 type Labels = Readonly<Record<string, string>>;
 
-function valuesOf(figures: ListenerFigures, valueIn: Figure['value']): (readonly [Labels, number])[] {
+function labelsOf({ name, worker }: WorkerFigures): Labels {
+  return worker === undefined ? { listener: name } : { listener: name, worker };
+}
+
+function valuesOf(figures: WorkerFigures, valueIn: Figure['value']): (readonly [Labels, number])[] {
   const value = valueIn(figures);
-  const listener = figures.name;
+  const labels = labelsOf(figures);
   if (value === undefined) return [];
-  if (typeof value === 'number') return [[{ listener }, value]];
-  return Object.entries(value).map(([reason, count]) => [{ listener, reason }, count]);
+  if (typeof value === 'number') return [[labels, value]];
+  return Object.entries(value).map(([reason, count]) => [{ ...labels, reason }, count]);
 }
 
 /** From the beginning of its connections, or after a command (`startTls()`). */
