@@ -78,6 +78,8 @@ describe.skipIf(chromium === undefined)(
       const table = page.getByRole('table', { name: 'Listeners' });
       expect(await table.getByRole('columnheader').count()).toBe(8);
       expect(await table.getByRole('row').count()).toBe(3);
+      // For browsers that forget it where the table is laid out as a list; this one does not.
+      expect(await table.getAttribute('role')).toBe('table');
       expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('echo.example');
     });
 
