@@ -90,6 +90,7 @@ export { Incoming } from './listener/incoming.js';
 export { Listener, type ListenerStatus, type StopOptions, type WaitOptions } from './listener/listener.js';
 export {
   type AlarmEvent,
+  type CertificatesEvent,
   type ChannelMessages,
   type CloseEvent,
   channelNames,

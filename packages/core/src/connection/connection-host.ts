@@ -1,8 +1,9 @@
+import type { TLSSocket } from 'node:tls';
 import type { Codec } from '../codec/codec.js';
+import type { TimeoutError, TlsError } from '../errors.js';
 import type { Listener } from '../listener/listener.js';
 import type { FloodGate } from '../telemetry/flood-gate.js';
-import type { Counters, HandshakeFailure } from '../telemetry/statistics.js';
-import type { Endpoint } from '../transport/endpoint.js';
+import type { Counters } from '../telemetry/statistics.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
 import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
 import type { CloseReason } from './connection.js';
@@ -15,9 +16,10 @@ type AnyConnection = SocketConnection<unknown, unknown>;
 export interface HandshakeOutcome {
   /** When it began, as `performance.now()`. */
   readonly since: number;
-  readonly resumed: boolean;
-  /** `undefined` if it has succeeded. */
-  readonly failure: HandshakeFailure | undefined;
+  /** The encrypted one; `undefined` if it has failed. */
+  readonly socket: TLSSocket | undefined;
+  /** Why it has failed; `undefined` if it has not. */
+  readonly error: TlsError | TimeoutError | undefined;
 }
 
 /** What a connection needs of its listener: prepared once for all connections, and told how each goes on. */
@@ -38,7 +40,7 @@ export interface ConnectionHost {
   /** The certificates for `startTls(options)`. Throws StateError if there are none, ConfigurationError if they are wrong. */
   terminator(options: TlsOptions | undefined): TlsTerminator;
   /** A handshake of `startTls()` has come to an end. */
-  handshakeEnded(client: { readonly remote: Endpoint }, outcome: HandshakeOutcome): void;
+  handshakeEnded(connection: AnyConnection, outcome: HandshakeOutcome): void;
   /** `@OnConnection` has done its part, or the connection is gone: the acceptor is free for the next. Called once. */
   connectionStarted(connection: AnyConnection): void;
   /** The connection is not to count against `maxConnections` any more. */

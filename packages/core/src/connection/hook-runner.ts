@@ -1,5 +1,5 @@
 import type { Hooks } from '../decorators/hooks.js';
-import { hookStarts, traceHook } from '../telemetry/channels.js';
+import { type HookEvent, hookTracing, traceHook } from '../telemetry/channels.js';
 import { asError } from './as-error.js';
 import type { Connection } from './connection.js';
 import { isPromise } from './promise-like.js';
@@ -74,8 +74,8 @@ export class HookRunner {
     try {
       const method = this.#hooks?.[hook] as HookMethod;
       const owner = this.#owner as object;
-      result = hookStarts.hasSubscribers
-        ? this.#trace(hook, () => method.call(owner, this.#connection, argument))
+      result = hookTracing.hasSubscribers
+        ? this.#trace(hook, method, owner, argument)
         : method.call(owner, this.#connection, argument);
     } catch (error) {
       this.#leave(interrupts);
@@ -91,9 +91,11 @@ export class HookRunner {
     }
   }
 
-  #trace(hook: RunningHook, call: () => unknown): unknown {
+  // The arguments are handed on: a closure in `run` would be made for each message, whether it is traced or not.
+  #trace(hook: RunningHook, method: HookMethod, owner: object, argument: unknown): unknown {
     const connection = this.#connection as Connection<unknown, unknown>;
-    return traceHook({ listener: connection.listener, connection, hook }, call);
+    const event: HookEvent = { listener: connection.listener, connection, incoming: undefined, hook, argument };
+    return traceHook(event, method as OmitThisParameter<HookMethod>, owner, connection, argument);
   }
 
   #wait(result: PromiseLike<unknown>, hook: RunningHook, interrupts: boolean): void {

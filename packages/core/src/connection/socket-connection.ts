@@ -7,7 +7,7 @@ import { type Hooks, hooksOf } from '../decorators/hooks.js';
 import type { Constructor } from '../decorators/metadata.js';
 import { ConnectionClosedError, StateError, TimeoutError, TlsError } from '../errors.js';
 import { channels } from '../telemetry/channels.js';
-import { endReading, hold, nobody, passOn, readOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
+import { destroyIfReset, endReading, hold, nobody, passOn, readOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
 import type { Admitted } from './admitted.js';
 import { asError } from './as-error.js';
@@ -160,6 +160,7 @@ export class SocketConnection<In, Out>
   /** Ends a connection whose owner could not be made: no hook of it is called. */
   abandon(className: string, error: Error): void {
     this.reason = { kind: 'error', error };
+    this.#announce(error);
     this.#report(error, `${className} could not be made for a connection`);
     passOn(this.socket, this);
     this.#pumping = false;
@@ -383,6 +384,7 @@ export class SocketConnection<In, Out>
     // Of a stream that is not told at once, it may come again.
     if (this.#inbound.ended) return;
     this.#inbound.ended = true;
+    if (this.#outbound.stalled) destroyIfReset(this.socket);
     this.#pump();
   }
 
@@ -416,6 +418,7 @@ export class SocketConnection<In, Out>
   }
 
   outboundStalled(): void {
+    if (this.#inbound.ended) destroyIfReset(this.socket);
     this.lastSent = performance.now();
     this.host.send.add(this.#self);
   }
@@ -452,7 +455,7 @@ export class SocketConnection<In, Out>
 
   upgraded(socket: TLSSocket, since: number): void {
     this.#upgrade = 'done';
-    this.host.handshakeEnded(this, { since, resumed: socket.isSessionReused(), failure: undefined });
+    this.host.handshakeEnded(this.#self, { since, socket, error: undefined });
     passOn(this.socket, nobody);
     hold(socket, this);
     this.changeSocket(socket);
@@ -462,13 +465,12 @@ export class SocketConnection<In, Out>
     this.#reading = true;
   }
 
-  upgradeFailed(error: Error, since: number): void {
+  upgradeFailed(error: TlsError | TimeoutError, since: number): void {
     // Before anything else, so that nothing that was sent for TLS leaves without it. Only a TLS socket that has failed has something
     // left to tell the client; it closes by itself.
-    if (!(error instanceof TlsError) || error.failure === 'plaintext') resetSocket(this.socket);
+    if (error instanceof TimeoutError || error.failure === 'plaintext') resetSocket(this.socket);
     if (this.#isEnding) return;
-    const failure = error instanceof TlsError ? error.failure : 'timeout';
-    this.host.handshakeEnded(this, { since, resumed: false, failure });
+    this.host.handshakeEnded(this.#self, { since, socket: undefined, error });
     this.#fail(error);
   }
 
@@ -731,9 +733,7 @@ export class SocketConnection<In, Out>
   }
 
   #note(error: Error): void {
-    if (channels.error.hasSubscribers) {
-      channels.error.publish({ listener: this.host.listener, connection: this.#self, error });
-    }
+    this.#announce(error);
     this.#error ??= error;
     this.#attention = true;
     if (isOfTheClient(error)) {
@@ -743,6 +743,11 @@ export class SocketConnection<In, Out>
     } else {
       this.#report(error, 'connection failed');
     }
+  }
+
+  #announce(error: Error): void {
+    if (!channels.error.hasSubscribers) return;
+    channels.error.publish({ listener: this.host.listener, connection: this.#self, error });
   }
 
   #report(error: Error, message: string): void {

@@ -16,7 +16,7 @@ export interface UpgradingConnection {
   /** All is encrypted from here on. `since`: when the upgrade began, as `performance.now()`. */
   upgraded(socket: TLSSocket, since: number): void;
   /** It is not to be: the connection fails. */
-  upgradeFailed(error: Error, since: number): void;
+  upgradeFailed(error: TlsError | TimeoutError, since: number): void;
   socketFailed(error: Error): void;
   socketClosed(): void;
 }
@@ -131,7 +131,7 @@ export class TlsUpgrade implements OutboundSource, HandshakeOwner {
     });
   }
 
-  #fail(error: Error): void {
+  #fail(error: TlsError | TimeoutError): void {
     if (!this.#settle()) return;
     this.#reject(error);
     this.#connection.upgradeFailed(error, this.#since);

@@ -43,6 +43,8 @@ export class Arrival implements Admitted, HandshakeOwner {
   state: ArrivalState = 'waiting';
   /** When its present step began, as `performance.now()`. */
   since = 0;
+  /** When it came, as `performance.now()`, where somebody wants to know. */
+  arrivedAt: number | undefined;
   counted = false;
   hasAcceptor = false;
   env: Environment | undefined;

@@ -6,10 +6,10 @@ import type { Environment } from '../connection/environment.js';
 import { isPromise } from '../connection/promise-like.js';
 import type { Descriptor } from '../descriptor/descriptor.js';
 import { TimeoutError, TlsError } from '../errors.js';
-import { hookStarts, traceHook } from '../telemetry/channels.js';
+import { type HookEvent, hookTracing, traceHook } from '../telemetry/channels.js';
 import type { FloodGate } from '../telemetry/flood-gate.js';
-import type { Counters, HandshakeFailure, RejectReason } from '../telemetry/statistics.js';
-import { describeEndpoint, type Endpoint, plainAddress } from '../transport/endpoint.js';
+import { type Counters, failureOf, type RejectReason } from '../telemetry/statistics.js';
+import { describeEndpoint, plainAddress } from '../transport/endpoint.js';
 import { hold, isHeld, nextTurn, nobody, passOn, readOn } from '../transport/held-socket.js';
 import { ProxyHeaderReader } from '../transport/proxy-protocol/proxy-header-reader.js';
 import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
@@ -28,7 +28,7 @@ export interface SetUpHost {
   readonly env: Environment;
   readonly gate: FloodGate;
   readonly counters: Counters;
-  handshakeEnded(client: { readonly remote: Endpoint }, outcome: HandshakeOutcome): void;
+  handshakeEnded(arrival: Arrival, outcome: HandshakeOutcome): void;
   readonly isStopping: boolean;
   /** Counts a client by its address, now that it is known; why it may not stay, if so. */
   identified(arrival: Arrival): RejectReason | undefined;
@@ -37,7 +37,7 @@ export interface SetUpHost {
   /** A client in the queue of admission has gone by itself. */
   abandoned(arrival: Arrival): void;
   /** An admitted client is refused: `'reset'`, or closed by itself. Counts it, and frees its place among the connections. */
-  refused(arrival: Arrival, reason: RejectReason, closing: 'reset' | 'closes'): void;
+  refused(arrival: Arrival, reason: RejectReason, closing: 'reset' | 'closes', error?: Error): void;
 }
 
 /** What the acceptors do: the PROXY header, `@OnAccept` and the TLS handshake of each client, each within its time limit. */
@@ -96,11 +96,11 @@ export class SetUp implements ArrivalDesk {
   }
 
   /** Gives an admitted client up, and its acceptor with it. */
-  turnAway(arrival: Arrival, reason: RejectReason, closing: 'reset' | 'closes' = 'reset'): void {
+  turnAway(arrival: Arrival, reason: RejectReason, closing: 'reset' | 'closes' = 'reset', error?: Error): void {
     if (arrival.state === 'done') return;
     arrival.state = 'done';
     this.#endStep(arrival);
-    this.#host.refused(arrival, reason, closing);
+    this.#host.refused(arrival, reason, closing, error);
     this.acceptors.giveUp(arrival);
   }
 
@@ -172,7 +172,7 @@ export class SetUp implements ArrivalDesk {
     if (arrival.state === 'accepting') {
       this.#acceptFailed(arrival, new TimeoutError('accept', limit));
     } else {
-      this.#handshakeEnded(arrival, new TimeoutError('handshake', limit), 'timeout');
+      this.#handshakeEnded(arrival, new TimeoutError('handshake', limit));
     }
   }
 
@@ -229,7 +229,7 @@ export class SetUp implements ArrivalDesk {
       remote: describeEndpoint(arrival.remote),
       error: error.message,
     }));
-    this.turnAway(arrival, 'proxyHeader');
+    this.turnAway(arrival, 'proxyHeader', 'reset', error);
   }
 
   // `@OnAccept`.
@@ -240,10 +240,9 @@ export class SetUp implements ArrivalDesk {
     const { listener } = this.#host;
     let decision: unknown;
     try {
-      const call = (): unknown => this.#owners.hooks.accept?.call(this.#owners.acceptor, incoming, listener);
-      decision = hookStarts.hasSubscribers
-        ? traceHook({ listener, connection: undefined, hook: 'accept' }, call)
-        : call();
+      decision = hookTracing.hasSubscribers
+        ? this.#traceAccept(incoming)
+        : this.#owners.hooks.accept?.call(this.#owners.acceptor, incoming, listener);
     } catch (error) {
       this.#acceptFailed(arrival, error);
       return;
@@ -255,6 +254,13 @@ export class SetUp implements ArrivalDesk {
     this.#beginStep(arrival, this.#steps);
     readOn(arrival.socket);
     decision.then(decide, (error) => this.#acceptFailed(arrival, error));
+  }
+
+  #traceAccept(incoming: SocketIncoming): unknown {
+    const { listener } = this.#host;
+    const { acceptor, hooks } = this.#owners;
+    const event: HookEvent = { listener, connection: undefined, incoming, hook: 'accept', argument: undefined };
+    return traceHook(event, hooks.accept as NonNullable<typeof hooks.accept>, acceptor, incoming, listener);
   }
 
   #accepted(arrival: Arrival, incoming: SocketIncoming): void {
@@ -271,17 +277,18 @@ export class SetUp implements ArrivalDesk {
     }
   }
 
-  #acceptFailed(arrival: Arrival, error: unknown): void {
+  #acceptFailed(arrival: Arrival, thrown: unknown): void {
     if (arrival.state === 'done') return;
     const { gate, counters } = this.#host;
+    const error = asError(thrown);
     const fields = () => ({ remote: describeEndpoint(arrival.remote) });
     if (error instanceof TimeoutError) {
       gate.writeError('warn', '@OnAccept took too long', error, fields);
     } else {
       counters.handlerErrors++;
-      gate.writeError('error', 'a connection could not be set up', asError(error), fields);
+      gate.writeError('error', 'a connection could not be set up', error, fields);
     }
-    this.turnAway(arrival, 'accept');
+    this.turnAway(arrival, 'accept', 'reset', error);
   }
 
   /** What else can go wrong before there is a connection: the codec, which makes a decoder for each. */
@@ -313,7 +320,7 @@ export class SetUp implements ArrivalDesk {
       return;
     }
     this.#endStep(arrival);
-    this.#tellHandshake(arrival, socket.isSessionReused(), undefined);
+    this.#host.handshakeEnded(arrival, { since: arrival.since, socket, error: undefined });
     arrival.state = 'secured';
     // The carrier has nothing to tell any more that the encrypted socket does not tell as well.
     passOn(arrival.socket, nobody);
@@ -323,19 +330,15 @@ export class SetUp implements ArrivalDesk {
   }
 
   handshakeFailed(arrival: Arrival, error: TlsError): void {
-    if (arrival.state === 'handshake') this.#handshakeEnded(arrival, error, error.failure);
+    if (arrival.state === 'handshake') this.#handshakeEnded(arrival, error);
   }
 
-  #handshakeEnded(arrival: Arrival, error: Error, failure: HandshakeFailure): void {
-    this.#tellHandshake(arrival, false, failure);
+  #handshakeEnded(arrival: Arrival, error: TlsError | TimeoutError): void {
+    this.#host.handshakeEnded(arrival, { since: arrival.since, socket: undefined, error });
     // A socket that has closed knows its peer only if it was asked before, and to ask each time is 2 % of a handshake.
     const remote = describeEndpoint(arrival.remote);
-    this.#host.gate.write('info', 'TLS handshake failed', () => ({ remote, error: error.message }), failure);
+    this.#host.gate.write('info', 'TLS handshake failed', () => ({ remote, error: error.message }), failureOf(error));
     // One that has failed closes by itself, behind what it has to tell the client.
-    this.turnAway(arrival, 'handshake', failure === 'timeout' || arrival.ended ? 'reset' : 'closes');
-  }
-
-  #tellHandshake(arrival: Arrival, resumed: boolean, failure: HandshakeFailure | undefined): void {
-    this.#host.handshakeEnded(arrival, { since: arrival.since, resumed, failure });
+    this.turnAway(arrival, 'handshake', error instanceof TimeoutError || arrival.ended ? 'reset' : 'closes', error);
   }
 }

@@ -11,10 +11,10 @@ import { type Environment, rootEnvironment } from '../connection/environment.js'
 import { SocketConnection } from '../connection/socket-connection.js';
 import type { Descriptor } from '../descriptor/descriptor.js';
 import { StateError } from '../errors.js';
-import { channels } from '../telemetry/channels.js';
+import { channels, type HandshakeEvent } from '../telemetry/channels.js';
 import { FloodGate } from '../telemetry/flood-gate.js';
 import type { Logger } from '../telemetry/logger.js';
-import { Counters, type ListenerStatistics, type RejectReason } from '../telemetry/statistics.js';
+import { Counters, failureOf, type ListenerStatistics, type RejectReason } from '../telemetry/statistics.js';
 import { startTimer } from '../timer.js';
 import { canReusePort } from '../transport/bind.js';
 import { type Binder, ownBinder } from '../transport/binder.js';
@@ -22,6 +22,7 @@ import { describeEndpoint, type Endpoint, plainAddress, remoteOf } from '../tran
 import { descriptorCeiling, descriptorOf } from '../transport/file-descriptors.js';
 import { hold, resetSocket } from '../transport/held-socket.js';
 import { TrustedNetworks } from '../transport/proxy-protocol/trusted-networks.js';
+import { nameAskedFor } from '../transport/tls/handshake-failure.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
 import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
 import { Admission, type AdmissionDesk } from './admission.js';
@@ -248,8 +249,9 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   // Starting and stopping.
 
   #become(status: ListenerStatus): void {
+    const previous = this.#status;
     this.#status = status;
-    if (channels.listenerStatus.hasSubscribers) channels.listenerStatus.publish({ listener: this, status });
+    if (channels.listenerStatus.hasSubscribers) channels.listenerStatus.publish({ listener: this, status, previous });
   }
 
   /** Binds. What arrives is held until `open`. Rejects with a ListenError. */
@@ -383,6 +385,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       return;
     }
     const arrival = new Arrival(socket, ip, this.#setUp);
+    if (channels.open.hasSubscribers || channels.rejected.hasSubscribers) arrival.arrivedAt = performance.now();
     if (!this.#setUp.beginsWithTls) hold(socket, arrival);
     this.#admission.enter(arrival);
     if (arrival.state === 'waiting') this.#setUp.wait(arrival);
@@ -397,14 +400,18 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   #refuse(socket: Socket, reason: RejectReason): void {
-    this.#rejected(socket, reason, undefined);
+    this.counters.rejected[reason]++;
+    if (channels.rejected.hasSubscribers) {
+      channels.rejected.publish({ listener: this, reason, remote: remoteOf(socket), error: undefined, waited: 0 });
+    }
     resetSocket(socket);
   }
 
-  #rejected(socket: Socket, reason: RejectReason, remote: Endpoint | undefined): void {
+  #rejected(arrival: Arrival, reason: RejectReason, error?: Error): void {
     this.counters.rejected[reason]++;
     if (channels.rejected.hasSubscribers) {
-      channels.rejected.publish({ listener: this, reason, remote: remote ?? remoteOf(socket) });
+      const { remote } = arrival;
+      channels.rejected.publish({ listener: this, reason, remote, error, waited: waitOf(arrival) });
     }
   }
 
@@ -446,7 +453,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
   turnedAway(arrival: Arrival, reason: RejectReason): void {
     arrival.state = 'done';
-    this.#rejected(arrival.socket, reason, arrival.proxy?.source);
+    this.#rejected(arrival, reason);
     resetSocket(arrival.socket);
   }
 
@@ -455,13 +462,13 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   abandoned(arrival: Arrival): void {
-    this.#rejected(arrival.socket, 'client', arrival.proxy?.source);
+    this.#rejected(arrival, 'client');
     this.#admission.abandon(arrival);
   }
 
-  refused(arrival: Arrival, reason: RejectReason, closing: 'reset' | 'closes'): void {
+  refused(arrival: Arrival, reason: RejectReason, closing: 'reset' | 'closes', error?: Error): void {
     arrival.state = 'done';
-    this.#rejected(arrival.socket, reason, arrival.proxy?.source);
+    this.#rejected(arrival, reason, error);
     if (closing === 'reset') resetSocket(arrival.socket);
     this.#gone(arrival);
   }
@@ -478,6 +485,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     arrival.state = 'done';
     if (arrival.early !== undefined) connection.receiveEarly(arrival.early);
     if (arrival.highWaterMark !== undefined) connection.setOptions({ highWaterMark: arrival.highWaterMark });
+    if (channels.open.hasSubscribers) channels.open.publish({ listener: this, connection, waited: waitOf(arrival) });
     let owner: object;
     try {
       owner = this.#owners.own(connection, this);
@@ -487,22 +495,35 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       return;
     }
     this.#connections.add(connection);
-    if (channels.open.hasSubscribers) channels.open.publish({ listener: this, connection });
     connection.start(owner, this.#owners.hooks);
     if (arrival.ended) connection.socketEnded();
   }
 
   // What a connection tells.
 
-  handshakeEnded(client: { readonly remote: Endpoint }, { since, resumed, failure }: HandshakeOutcome): void {
+  handshakeEnded(client: Arrival | AnyConnection, outcome: HandshakeOutcome): void {
     const { tls } = this.counters;
-    if (failure === undefined) tls.handshakes++;
-    else tls.failed[failure]++;
-    if (resumed) tls.resumed++;
-    if (channels.handshake.hasSubscribers) {
-      const duration = performance.now() - since;
-      channels.handshake.publish({ listener: this, remote: client.remote, duration, resumed, failure });
-    }
+    const { socket, error } = outcome;
+    if (error === undefined) tls.handshakes++;
+    else tls.failed[failureOf(error)]++;
+    if (socket?.isSessionReused()) tls.resumed++;
+    if (channels.handshake.hasSubscribers) channels.handshake.publish(this.#handshakeEvent(client, outcome));
+  }
+
+  #handshakeEvent(client: Arrival | AnyConnection, { since, socket, error }: HandshakeOutcome): HandshakeEvent {
+    return {
+      listener: this,
+      connection: client instanceof SocketConnection ? client : undefined,
+      remote: client.remote,
+      duration: performance.now() - since,
+      resumed: socket?.isSessionReused() === true,
+      protocol: socket?.getProtocol() ?? undefined,
+      cipher: socket?.getCipher().name,
+      serverName: (socket && nameAskedFor(socket)) || undefined,
+      alpnProtocol: socket?.alpnProtocol || undefined,
+      failure: error === undefined ? undefined : failureOf(error),
+      error,
+    };
   }
 
   connectionStarted(): void {
@@ -534,6 +555,11 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.#admission.leave(client);
     this.#watch.tell(this.#open);
   }
+}
+
+/** Milliseconds since it came; `undefined` if nobody wanted to know then. */
+function waitOf({ arrivedAt }: Arrival): number | undefined {
+  return arrivedAt === undefined ? undefined : performance.now() - arrivedAt;
 }
 
 function requireCount(what: string, value: number, allowed = false): void {

@@ -1,5 +1,5 @@
 import type { CloseKind } from '../connection/connection.js';
-import type { TlsFailure } from '../errors.js';
+import { type TimeoutError, TlsError, type TlsFailure } from '../errors.js';
 import type { ListenerStatus } from '../listener/listener.js';
 
 /**
@@ -31,6 +31,11 @@ export type RejectReason =
 
 /** Why a handshake failed; `timeout`: it took longer than `timeouts.handshake`. */
 export type HandshakeFailure = TlsFailure | 'timeout';
+
+/** What the error of a handshake counts as. */
+export function failureOf(error: TlsError | TimeoutError): HandshakeFailure {
+  return error instanceof TlsError ? error.failure : 'timeout';
+}
 
 /** TLS handshakes, those of `startTls()` included. */
 export interface TlsStatistics {

@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls';
 import { ConfigurationError, type Problem, type TlsError } from '../../errors.js';
+import { channels } from '../../telemetry/channels.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { carrierOf, holderOf, passOn, returnInput, type SocketHolder } from '../held-socket.js';
 import { CertificateFiles } from './certificate-files.js';
@@ -120,7 +121,9 @@ export class TlsTerminator {
   reload(owner: string, logger: Logger): void {
     const loaded = loadCredentials(this.#options, this.#where);
     if ('problems' in loaded) {
-      throw new ConfigurationError(loaded.problems.map((problem) => ({ where: owner, ...problem })));
+      const error = new ConfigurationError(loaded.problems.map((problem) => ({ where: owner, ...problem })));
+      this.#tellReload(owner, error);
+      throw error;
     }
     // With new keys for tickets, unless some were given: who was accepted by an old `ca` is checked again.
     this.#server.setSecureContext(loaded.credentials.context);
@@ -128,6 +131,12 @@ export class TlsTerminator {
     this.#files?.watch(loaded.credentials.files);
     logger.info({ listener: owner, validTo: this.certificate?.validTo }, 'certificates reloaded');
     this.warn(owner, logger);
+    this.#tellReload(owner, undefined);
+  }
+
+  #tellReload(owner: string, error: ConfigurationError | undefined): void {
+    const { certificate } = this;
+    if (channels.certificates.hasSubscribers) channels.certificates.publish({ owner, certificate, error });
   }
 
   /** Logs what is not wrong, but deserves a look: a certificate that has expired, say. */
