@@ -419,6 +419,7 @@ export class SocketConnection<In, Out>
 
   outboundStalled(): void {
     if (this.#inbound.ended) destroyIfReset(this.socket);
+    if (this.#inbound.ended) destroyIfReset(this.socket);
     this.lastSent = performance.now();
     this.host.send.add(this.#self);
   }

@@ -108,6 +108,23 @@ export function endSocket(socket: Socket): void {
   });
 }
 
+/**
+ * Closes an encrypted socket whose client has reset the connection, where Node.js before 26 has not noticed: if the reset comes right
+ * behind the handshake, it looks like an end, and what is written waits for ever. To be asked where the client has ended and bytes wait.
+ */
+export function destroyIfReset(socket: Socket): void {
+  if ((socket as TLSSocket).encrypted !== true) return;
+  const { _handle } = (carrierOf(socket as TLSSocket) ?? {}) as PeeredSocket;
+  // Who is still connected, half-closed included, has a peer.
+  if (typeof _handle?.getpeername !== 'function' || _handle.getpeername({}) === 0) return;
+  socket.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' }));
+}
+
+/** What tells whom a socket is connected to: 0, or the system's error. */
+interface PeeredSocket {
+  readonly _handle?: { getpeername?(name: object): number } | null;
+}
+
 /** What `net.Socket.resetAndDestroy` works with. */
 interface ResettableSocket {
   readonly _handle?: { readonly reset?: unknown } | null;
