@@ -7,7 +7,16 @@ import { type Hooks, hooksOf } from '../decorators/hooks.js';
 import type { Constructor } from '../decorators/metadata.js';
 import { ConnectionClosedError, StateError, TimeoutError, TlsError } from '../errors.js';
 import { channels } from '../telemetry/channels.js';
-import { destroyIfReset, endReading, hold, nobody, passOn, readOn, resetSocket, type SocketHolder } from '../transport/held-socket.js';
+import {
+  destroyIfReset,
+  endReading,
+  hold,
+  nobody,
+  passOn,
+  readOn,
+  resetSocket,
+  type SocketHolder,
+} from '../transport/held-socket.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
 import type { Admitted } from './admitted.js';
 import { asError } from './as-error.js';
@@ -418,7 +427,6 @@ export class SocketConnection<In, Out>
   }
 
   outboundStalled(): void {
-    if (this.#inbound.ended) destroyIfReset(this.socket);
     if (this.#inbound.ended) destroyIfReset(this.socket);
     this.lastSent = performance.now();
     this.host.send.add(this.#self);
