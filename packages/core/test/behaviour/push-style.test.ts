@@ -38,7 +38,7 @@ overEveryTransport('a push-style reagent', ({ start }) => {
 
   it('serves many connections independently', async () => {
     await using app = await start(Echo);
-    const clients = await Promise.all(Array.from({ length: 200 }, () => app.connect(Echo, LONG)));
+    const clients = await Promise.all(Array.from({ length: 100 }, () => app.connect(Echo, LONG)));
     await Promise.all(clients.map((client, index) => client.send(`client ${index}`)));
     for (const [index, client] of clients.entries()) await client.receive(`client ${index}`);
     for (const client of clients) await client.expectNothing(0);

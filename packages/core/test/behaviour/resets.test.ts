@@ -1,5 +1,6 @@
 // A client that resets, at every stage of its connection's life: nobody else notices, and nothing is left of it.
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type CloseReason, type Connection, OnAccept, OnClose, OnConnection, OnData, Reagent } from '@reagent/core';
 import type { TestApp, TestClient } from '@reagent/testing';
 import { expect, it } from 'vitest';
@@ -69,6 +70,26 @@ overEveryTransport('a client that resets', ({ start, clientReset }) => {
     await until(() => app.listener(reagent.Staged).stats().connections.accepted === 20);
     await until(() => app.listener(reagent.Staged).stats().connections.waiting === 0);
     await nothingIsLeft(app, reagent);
+  });
+
+  it('right behind its request, before an async hook has answered it', async () => {
+    @Reagent()
+    class Slow {
+      @OnData()
+      async answer(conn: Connection, data: Buffer) {
+        await nextTurn();
+        conn.send(data);
+      }
+    }
+
+    await using app = await start(Slow);
+    for (let count = 1; count <= 10; count += 1) {
+      const client = await app.connect(Slow);
+      client.send('hello').catch(() => {}); // It is cut off by the reset.
+      client.reset();
+    }
+    await until(() => app.listener(Slow).stats().connections.accepted === 10);
+    await app.listener(Slow).waitForConnections((connections) => connections === 0, { timeout: 4_000 });
   });
 
   it('while it waits for room', async () => {
