@@ -94,6 +94,11 @@ export class ApplicationWatch {
     return hooks.of((connection) => this.owns(connection.listener) && predicate(connection));
   }
 
+  /** Keeps nothing that holds a connection. */
+  letGo(): void {
+    this.#timers.letGo();
+  }
+
   /** Watches no further, and tells the timers that still run and keep the process alive. */
   stop(): RunningTimer[] {
     if (this.#stopped) return [];

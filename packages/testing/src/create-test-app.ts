@@ -15,6 +15,7 @@ import { ApplicationWatch } from './application-watch.js';
 import { CapturedLogger } from './captured-logger.js';
 import type { Leftover } from './leftovers.js';
 import { Placement, type Transport } from './placement.js';
+import { DEFAULT_SEND_LIMIT } from './send-limit.js';
 import { TestApp } from './test-app.js';
 
 export interface TestAppOptions {
@@ -34,18 +35,32 @@ export interface TestAppOptions {
   /** Gets what is logged, besides `app.logs`. Default: nobody, so that a test writes nothing. */
   readonly logger?: Logger;
   /**
-   * What may be left over when the application stops without failing the test. Default: `testAppDefaults.allow`, which is nothing. An error that is part of the test is
+   * What may be left over when the application stops without failing the test. Default: nothing. An error that is part of the test is
    * better asked for, with `app.expectError()`.
    */
   readonly allow?: readonly Leftover[];
+  /**
+   * Bytes that may wait to be sent to one client. A `send()` above that throws a BackpressureError, so that a server that does not heed
+   * what `send()` returns fails its test and does not fill the memory. Default: 64 MiB; `Infinity` is no limit.
+   */
+  readonly sendLimit?: number;
   /** What is provided instead of the application's own, as by `.override(token)`. Default: nothing. */
   readonly overrides?: readonly Provider[];
   /** The time limit of the clients' calls, in ms. Default: 2 000. */
   readonly timeout?: number;
 }
 
+/** Options that make sense for all tests of a project. */
+export interface TestAppDefaults {
+  allow: readonly Leftover[];
+  logger?: Logger;
+  sendLimit?: number;
+  timeout?: number;
+  transport?: Transport;
+}
+
 /** What test applications do where their own options do not say. To be set in a setup file, for all tests of a project. */
-export const testAppDefaults: { allow: readonly Leftover[] } = { allow: [] };
+export const testAppDefaults: TestAppDefaults = { allow: [] };
 
 /** What may stand in for a `T`: of an object the members that the test needs. */
 export type Fake<T> = T extends object ? Partial<T> : T;
@@ -102,7 +117,18 @@ async function startTestApp(
   overrides: readonly Provider[],
   options: TestAppOptions,
 ): Promise<TestApp> {
-  const { descriptors = {}, logger, timeout, transport, secure, allow = testAppDefaults.allow } = options;
+  const {
+    descriptors = {},
+    logger,
+    timeout,
+    transport,
+    secure,
+    allow,
+    sendLimit = DEFAULT_SEND_LIMIT,
+  } = {
+    ...testAppDefaults,
+    ...options,
+  };
   const captured = new CapturedLogger(logger);
   const placement = new Placement(descriptors, transport);
   // Where nobody asks what comes of it, hooks are called without detour.
@@ -121,7 +147,7 @@ async function startTestApp(
       ...(timeout === undefined ? {} : { timeout }),
       ...(transport === undefined ? {} : { transport }),
     };
-    const app = new TestApp({ application, logger: captured, placement, watch, allow, clientOptions });
+    const app = new TestApp({ application, logger: captured, placement, watch, allow, sendLimit, clientOptions });
     if (placement.unknown.length > 0) {
       const names = application.listeners.map(({ name }) => name);
       await app.stop();

@@ -1,5 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { type ChannelMessages, channelNames, type Listener } from '@reagent/core';
+import { type ChannelMessages, type Connection, channelNames, type Listener } from '@reagent/core';
 
 /** Something that the application has told on one of its diagnostics channels. */
 export type RecordedEvent = {
@@ -24,4 +24,19 @@ export class EventRecorder {
   stop(): void {
     for (const name of channelNames) unsubscribe(name, this.#told);
   }
+  /** Keeps of connections that have closed only what they were, so that this does not hold them. */
+  letGo(): void {
+    for (const [index, { name, message }] of this.events.entries()) {
+      if (!('connection' in message) || message.listener.connections.has(message.connection)) continue;
+      const copy = { ...message, connection: factsOf(message.connection) };
+      this.events[index] = { name, message: copy } as RecordedEvent;
+    }
+  }
+}
+
+type AnyConnection = Connection<unknown, unknown>;
+
+function factsOf(connection: AnyConnection): AnyConnection {
+  const { id, listener, remote, local, secure, bytesRead, bytesWritten } = connection;
+  return Object.freeze({ id, listener, remote, local, secure, bytesRead, bytesWritten }) as AnyConnection;
 }

@@ -1,5 +1,6 @@
 // The public surface of @reagent/testing, and nothing else.
 
+export { BackpressureError } from './backpressure-error.js';
 export type { LogEntry } from './captured-logger.js';
 export type { CertificateFiles, CertificatePaths } from './certificates/certificate-files.js';
 export {
@@ -26,6 +27,7 @@ export {
   type Fake,
   type Override,
   type TestAppBuilder,
+  type TestAppDefaults,
   type TestAppOptions,
   testAppDefaults,
 } from './create-test-app.js';
@@ -43,10 +45,12 @@ export type { Split } from './hostile/split.js';
 export { SplitError } from './hostile/split-error.js';
 export { type StalledHandshakeOptions, stalledHandshake } from './hostile/stalled-handshake.js';
 export type { HostileTarget } from './hostile/target.js';
+export { LeakError } from './leak-error.js';
 export { type Leftover, LeftoverError } from './leftovers.js';
 export { decodeChunks, encodeMessages } from './mock/codec-alone.js';
 export { type MockConnection, type MockConnectionOptions, mockConnection } from './mock/mock-connection.js';
 export { type MockIncoming, type MockIncomingOptions, mockIncoming } from './mock/mock-incoming.js';
 export { type MockListener, type MockListenerOptions, mockListener } from './mock/mock-listener.js';
 export type { Transport } from './placement.js';
+export type { BackpressureOptions } from './send-limit.js';
 export { type ConnectOptions, TestApp } from './test-app.js';

@@ -58,7 +58,7 @@ describe.each(['tcp', 'memory'] as const)('a test application over %s', (transpo
   it('fails the test for a hook that does not end', async () => {
     const error = await leftBy('for ever', { transport });
     expect(String(error)).toMatch(
-      /it did not end by itself; its @OnData has not ended\n +its client was connected at .*leftovers\.test\.ts/,
+      /connected at leftBy .*leftovers\.test\.ts.*: it did not end by itself; its @OnData has not ended\n +it had received 9 bytes/,
     );
     expect(String(error)).toMatch(/- @OnData of Printer still runs, although connection \d+ is closed/);
   });

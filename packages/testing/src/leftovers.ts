@@ -65,20 +65,28 @@ export function describeCrash({ kind, reason, hook }: Crash): string {
  * @param client where in the test its client was connected
  */
 export function describeConnection(
-  { id, listener, remote, bytesRead, bytesWritten }: Connection<unknown, unknown>,
+  connection: Connection<unknown, unknown>,
   hooks: readonly HookEvent[],
   client: string | undefined,
 ): string {
-  const address = `${remote.address}${remote.port === 0 ? '' : `:${remote.port}`}`;
-  const from = address === '' ? 'a Unix socket' : address;
+  const { bytesRead, bytesWritten } = connection;
   const doing =
     hooks.length === 0
       ? 'no hook of it runs, and nobody has closed it'
       : hooks.map(({ hook }) => `its ${DECORATORS[hook]} has not ended`).join(', ');
-  return [
-    `connection ${id} of ${listener.name}, from ${from}, which had received ${bytesRead} bytes and sent ${bytesWritten}: it did not end by itself; ${doing}`,
-    ...(client === undefined ? [] : [`its client was connected ${client}`]),
-  ].join('\n');
+  const name = nameOfConnection(connection, client);
+  return `${name}: it did not end by itself; ${doing}\nit had received ${bytesRead} bytes and sent ${bytesWritten}`;
+}
+
+/** @param client where in the test its client was connected */
+export function nameOfConnection(
+  { id, listener, remote }: Connection<unknown, unknown>,
+  client: string | undefined,
+): string {
+  const { address, port } = remote;
+  // Where there is no address, it is a Unix socket, or one that has closed.
+  const from = address === '' ? '' : `, from ${address}:${port}`;
+  return `connection ${id} of ${listener.name}${from}${client === undefined ? '' : `, connected ${client}`}`;
 }
 
 /** A hook that goes on after its connection was closed. */

@@ -6,7 +6,7 @@ const FRAME = /^ +at /;
 
 /** Lines of a stack that lead nobody anywhere: inside of Node.js, of the framework, and of this package's own watch. */
 const INSIDE =
-  /\bnode:|[\\/](@reagent|packages)[\\/]core[\\/](src|dist)[\\/]|[\\/](application-watch|running-timers|send-limit)\.[jt]s:/;
+  /\bnode:|<anonymous>\)|[\\/](@reagent|packages)[\\/]core[\\/](src|dist)[\\/]|[\\/](application-watch|running-timers|send-limit)\.[jt]s:/;
 
 /** An error's message and the lines of its stack that are the user's. */
 export function shownStack({ message, stack = message }: Error): string {

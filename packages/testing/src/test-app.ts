@@ -1,4 +1,4 @@
-import type { Application, Constructor, Listener, StopOptions, Token } from '@reagent/core';
+import type { Application, Connection, Constructor, Listener, StopOptions, Token } from '@reagent/core';
 import type { ApplicationWatch } from './application-watch.js';
 import { type CapturedLogger, type LogEntry, troublesOf } from './captured-logger.js';
 import { type ClientTransport, SocketTransport } from './client/client-transport.js';
@@ -11,6 +11,7 @@ import {
   type WithCodec,
 } from './client/test-client.js';
 import { EventRecorder, type RecordedEvent } from './event-recorder.js';
+import { LeakError } from './leak-error.js';
 import {
   describeConnection,
   describeCrash,
@@ -20,10 +21,13 @@ import {
   errorOf,
   type Leftover,
   LeftoverError,
+  nameOfConnection,
 } from './leftovers.js';
 import { MemoryTransport } from './memory/memory-transport.js';
 import type { Placement, Transport } from './placement.js';
+import { ReleasedConnections } from './released-connections.js';
 import type { RunningTimer } from './running-timers.js';
+import { type BackpressureOptions, SendLimit } from './send-limit.js';
 import { haveVitestShowSuppressed } from './suppressed-errors.js';
 
 /** What the core logs when it resets connections that do not end, and when their hooks do not. */
@@ -32,6 +36,8 @@ const STILL_RUNNING = 'hooks of closed connections are still running; not waitin
 
 /** How long `stop` waits for connections to end by themselves: a test that leaves some open is not to wait long. */
 const STOP_TIMEOUT_MS = 1_000;
+
+type AnyConnection = Connection<unknown, unknown>;
 
 /** A client's options that `TestApp` leaves to the test. */
 export interface ConnectOptions<In = Buffer, Out = string | Uint8Array>
@@ -51,6 +57,7 @@ export interface TestAppParts {
   /** `undefined` where nothing of what it sees is asked for. */
   readonly watch: ApplicationWatch | undefined;
   readonly allow: readonly Leftover[];
+  readonly sendLimit: number;
   readonly clientOptions: ConnectOptions;
 }
 
@@ -66,6 +73,8 @@ export class TestApp {
   /** Where in the test each client was connected, by its port. */
   readonly #origins = new Map<number, string>();
   readonly #recorder: EventRecorder;
+  readonly #sendLimit: SendLimit;
+  readonly #released: ReleasedConnections;
   /** Errors that the test has asked for. */
   readonly #expected = new Set<LogEntry>();
   readonly #stuck: string[] = [];
@@ -73,7 +82,7 @@ export class TestApp {
   #stopped: Promise<void> | undefined;
 
   /** Made by `createTestApp(...).start()`. */
-  constructor({ application, logger, placement, watch, allow, clientOptions }: TestAppParts) {
+  constructor({ application, logger, placement, watch, allow, sendLimit, clientOptions }: TestAppParts) {
     this.application = application;
     this.#logger = logger;
     this.#placement = placement;
@@ -87,6 +96,9 @@ export class TestApp {
       return known.has(listener);
     };
     this.#recorder = new EventRecorder(isOurs);
+    const nameOf = (connection: AnyConnection) => nameOfConnection(connection, this.#originOf(connection));
+    this.#sendLimit = new SendLimit(isOurs, sendLimit, nameOf);
+    this.#released = new ReleasedConnections(isOurs, nameOf);
     watch?.ownListeners(isOurs);
     logger.onEntry = (entry) => this.#logged(entry);
   }
@@ -134,6 +146,36 @@ export class TestApp {
       others.length === 0 ? 'there was none' : `there was ${others.map((other) => JSON.stringify(other)).join(', ')}`;
     caller.message = `TestApp: expected an error${expected === undefined ? '' : ` like ${nameOf(expected)}`} within ${timeout} ms; ${seen}`;
     throw caller;
+  }
+
+  /**
+   * Waits until the application waits for a client that does not read: something waits to be sent to it, and nothing is added to that any
+   * more. A connection that is closed instead will do.
+   *
+   * @throws BackpressureError when more waits than is allowed, so that a slow client could fill the memory, or when nothing does within
+   *   the time limit
+   */
+  expectBackpressure(options: BackpressureOptions = {}): Promise<void> {
+    const timeout = options.timeout ?? this.#clientOptions.timeout ?? DEFAULT_TIMEOUT_MS;
+    const connections = () => this.application.listeners.flatMap((listener) => [...listener.connections]);
+    return this.#sendLimit.reached(connections, { ...options, timeout });
+  }
+
+  /**
+   * Waits until nothing holds the connections that have closed any more: no set or map, no listener of an event, no timer. It looks at
+   * what the garbage collector leaves, which takes some 50 ms. In `app.events`, copies stand for them from then on.
+   *
+   * @throws LeakError when something still does after the time limit, be it a variable of the test
+   */
+  async expectReleased({ timeout = this.#clientOptions.timeout ?? DEFAULT_TIMEOUT_MS }: TimeLimit = {}): Promise<void> {
+    this.#recorder.letGo();
+    this.#watch?.letGo();
+    // Until somebody asks for the text of a stack, it holds all that was called.
+    for (const { fields } of this.logs) {
+      for (const value of Object.values(fields)) if (value instanceof Error) void value.stack;
+    }
+    const held = await this.#released.held(timeout);
+    if (held.length > 0) throw new LeakError(held, timeout);
   }
 
   /** @throws when the application has no such listener. */
@@ -193,6 +235,8 @@ export class TestApp {
     } finally {
       timers = this.#watch?.stop() ?? [];
       this.#recorder.stop();
+      this.#sendLimit.stop();
+      this.#released.stop();
       await this.#placement.remove();
     }
     const errors = this.logs.flatMap((entry) => {
@@ -211,6 +255,11 @@ export class TestApp {
     if (leftovers.length > 0) throw new LeftoverError(leftovers);
   }
 
+  /** Where in the test the client of a connection was connected. */
+  #originOf({ remote }: AnyConnection): string | undefined {
+    return this.#origins.get(remote.port);
+  }
+
   get #crashes(): readonly string[] {
     return this.#watch?.crashes.map(describeCrash) ?? [];
   }
@@ -220,7 +269,7 @@ export class TestApp {
     if (entry.message === CUT_OFF && typeof name === 'string') {
       for (const connection of this.listener(name).connections) {
         const hooks = this.#watch?.hooksOf((other) => other === connection) ?? [];
-        this.#stuck.push(describeConnection(connection, hooks, this.#origins.get(connection.remote.port)));
+        this.#stuck.push(describeConnection(connection, hooks, this.#originOf(connection)));
       }
     } else if (entry.message === STILL_RUNNING) {
       const hooks = this.#watch?.hooksOf(({ listener }) => listener.name === name) ?? [];

@@ -17,6 +17,11 @@ describe('expectations on bytes', () => {
     expect(exactText('abc').match(Buffer.from('abXd'))).toEqual({ mismatchAt: 2 });
   });
 
+  it('tells where exact bytes come, if only later', () => {
+    expect(exactText('one\n').match(Buffer.from('two\none\n'))).toEqual({ mismatchAt: 0, laterAt: 4 });
+    expect(exactText('\n').match(Buffer.from('two\n'))).toEqual({ mismatchAt: 0 });
+  });
+
   it('takes all up to the end of a pattern, counted in bytes', () => {
     expect(pattern(/ü(\d)/).match(Buffer.from('äü7rest'))).toMatchObject({ length: 5 });
     const found = pattern(/ü(\d)/).match(Buffer.from('äü7rest'));

@@ -19,6 +19,8 @@ export interface Match<T> {
 
 export interface Mismatch {
   readonly mismatchAt: number;
+  /** Where what was expected is all the same, behind what was not; `undefined` if it is not there, so far. */
+  readonly laterAt?: number;
 }
 
 export function anyBytes(): Expectation<Buffer> {
@@ -43,7 +45,9 @@ export function exactBytes(bytes: Buffer): Expectation<Buffer> {
     match: (pending) => {
       const compared = Math.min(pending.length, bytes.length);
       if (pending.compare(bytes, 0, compared, 0, compared) !== 0) {
-        return { mismatchAt: firstDifference(pending, bytes) };
+        // A single byte is found anywhere, and says nothing.
+        const later = bytes.length > 1 ? pending.indexOf(bytes, 1) : -1;
+        return { mismatchAt: firstDifference(pending, bytes), ...(later !== -1 && { laterAt: later }) };
       }
       return compared < bytes.length ? 'more' : { value: Buffer.from(bytes), length: bytes.length };
     },

@@ -55,3 +55,12 @@ it('shows the surroundings of the first wrong byte', () => {
   expect(error.message).toContain('at byte 5000');
   expect(error.message).toContain('aaaWRONG');
 });
+
+it('tells of what came in another order', () => {
+  const pending = Buffer.from('two\none\n');
+  const problem = 'something else arrived';
+  const error = new TestClientError({ ...failure, pending, problem, receivedBytes: 8, mismatchAt: 0, laterAt: 4 });
+  expect(error.message).toContain(
+    'but something else arrived at byte 0; what was expected came after it, at byte 4\n  arrived: 8 bytes\n',
+  );
+});

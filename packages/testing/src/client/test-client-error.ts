@@ -12,6 +12,8 @@ export interface TestClientFailure {
   readonly receivedBytes: number;
   /** The byte of `pending` that was not as expected. */
   readonly mismatchAt?: number;
+  /** Where in `pending` what was expected is all the same. */
+  readonly laterAt?: number;
   readonly connection: string;
   /** The last lines of what went over the connection. */
   readonly transcript: readonly string[];
@@ -33,10 +35,11 @@ export class TestClientError extends Error {
 }
 
 function message(failure: TestClientFailure): string {
-  const { pending, receivedBytes, mismatchAt } = failure;
+  const { pending, receivedBytes, mismatchAt, laterAt } = failure;
   const where = mismatchAt === undefined ? '' : ` at byte ${mismatchAt}`;
   const taken = receivedBytes > pending.length ? ` (${bytesInWords(receivedBytes)} in all)` : '';
-  const lines = [`expected ${failure.expected}, but ${failure.problem}${where}`];
+  const later = laterAt === undefined ? '' : `; what was expected came after it, at byte ${laterAt}`;
+  const lines = [`expected ${failure.expected}, but ${failure.problem}${where}${later}`];
   if (pending.length === 0) {
     lines.push(`  arrived: nothing${taken}`);
   } else {

@@ -353,7 +353,7 @@ export class TestClient<In = Buffer, Out = string | Uint8Array> {
     return this.#read<T | E>(expectation.words, options, () => {
       const found = expectation.match(this.#link.arrivals.pending);
       if (found === 'more') return this.#missing(ending);
-      if ('mismatchAt' in found) return { problem: 'something else arrived', mismatchAt: found.mismatchAt };
+      if ('mismatchAt' in found) return { problem: 'something else arrived', ...found };
       this.#link.arrivals.take(found.length);
       return { value: found.value };
     });

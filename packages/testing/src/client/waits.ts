@@ -9,6 +9,8 @@ export interface Shortfall {
   readonly problem: string;
   /** The byte that was not as expected, of those that were not taken. */
   readonly mismatchAt?: number;
+  /** Where it is all the same, behind what was not expected. */
+  readonly laterAt?: number;
   readonly cause?: unknown;
 }
 

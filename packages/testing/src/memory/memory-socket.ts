@@ -35,7 +35,10 @@ export class MemorySocket extends Duplex {
   readonly _handle = { reset: (): void => {}, fd: -1 };
   readonly #local: MemoryAddress;
   readonly #remote: MemoryAddress;
+  /** `undefined` once it has closed, so that neither end keeps the other, and what it belongs to, in memory. */
   #peer: MemorySocket | undefined;
+  /** The peer has closed: whoever writes to it is reset. */
+  #peerClosed = false;
   /** Sent by the peer and not read yet. */
   #inbox: Buffer[] = [];
   #waiting = 0;
@@ -105,16 +108,16 @@ export class MemorySocket extends Duplex {
 
   override _write(chunk: Buffer | string, encoding: BufferEncoding, taken: (error?: Error | null) => void): void {
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk;
-    const peer = this.#peer;
-    if (peer === undefined) {
-      taken(systemError('EPIPE', 'write'));
-      return;
-    }
-    if (peer.destroyed) {
+    if (this.#peerClosed) {
       // As a kernel that has not heard of it yet: it takes the bytes, and the answer to them is a reset.
       this.bytesWritten += bytes.length;
       taken();
       nextTurn(() => this.#resetByPeer());
+      return;
+    }
+    const peer = this.#peer;
+    if (peer === undefined) {
+      taken(systemError('EPIPE', 'write'));
       return;
     }
     const sent = peer.#take(bytes);
@@ -216,6 +219,7 @@ export class MemorySocket extends Duplex {
     const error = systemError('ECONNRESET', 'read');
     held?.taken(error);
     this.#peer = undefined;
+    this.#peerClosed = false;
     this.destroy(error);
   }
 
@@ -223,16 +227,17 @@ export class MemorySocket extends Duplex {
     const peer = this.#peer;
     this.#held = undefined;
     if (peer !== undefined && !peer.destroyed) {
-      // A kernel resets a connection that is closed over bytes that nobody has read.
-      if (this.resetAndClosing || this.#waiting > 0) {
-        nextTurn(() => peer.#resetByPeer());
-      } else {
+      peer.#peer = undefined;
+      peer.#peerClosed = true;
+      // A kernel resets a connection that is closed over bytes that nobody has read. And what the peer has been trying to send has
+      // nobody to go to.
+      if (this.resetAndClosing || this.#waiting > 0 || peer.#held !== undefined) nextTurn(() => peer.#resetByPeer());
+      if (!this.resetAndClosing && this.#waiting === 0) {
         peer.#peerEnded = true;
         peer.#schedule();
-        // What the peer has been trying to send has nobody to go to.
-        if (peer.#held !== undefined) nextTurn(() => peer.#resetByPeer());
       }
     }
+    this.#peer = undefined;
     this.#inbox = [];
     this.#waiting = 0;
     done(error);
