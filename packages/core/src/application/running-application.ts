@@ -8,7 +8,7 @@ import { connectionOwners, type Owners, singletonOwner } from '../listener/owner
 import { SocketListener } from '../listener/socket-listener.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ApplicationStatistics, ListenerStatistics } from '../telemetry/statistics.js';
-import { type Binder, ownBinder } from '../transport/binder.js';
+import type { Binder } from '../transport/binder.js';
 import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
 import { Application, type WorkerIdentity } from './application.js';
 import { Certificates } from './certificates.js';
@@ -40,7 +40,7 @@ export class RunningApplication extends Application {
   constructor(
     readonly logger: Logger,
     tls: TlsTerminator | undefined,
-    private readonly binder: Binder | undefined = ownBinder,
+    private readonly binder: Binder | undefined,
     readonly worker: WorkerIdentity | undefined = undefined,
   ) {
     super();

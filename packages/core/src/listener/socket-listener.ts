@@ -17,7 +17,7 @@ import type { Logger } from '../telemetry/logger.js';
 import { Counters, failureOf, type ListenerStatistics, type RejectReason } from '../telemetry/statistics.js';
 import { startTimer } from '../timer.js';
 import { canReusePort } from '../transport/bind.js';
-import { type Binder, ownBinder } from '../transport/binder.js';
+import type { Binder } from '../transport/binder.js';
 import { describeEndpoint, type Endpoint, plainAddress, remoteOf } from '../transport/endpoint.js';
 import { descriptorCeiling, descriptorOf } from '../transport/file-descriptors.js';
 import { hold, resetSocket } from '../transport/held-socket.js';
@@ -97,8 +97,8 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     descriptor: Descriptor,
     owners: Owners,
     readonly logger: Logger,
-    private readonly tls: ListenerTls = { secure: undefined, upgrade: undefined },
-    binder: Binder | undefined = ownBinder,
+    private readonly tls: ListenerTls,
+    binder: Binder | undefined,
   ) {
     super();
     this.#descriptor = descriptor;
