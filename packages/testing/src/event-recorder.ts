@@ -24,11 +24,13 @@ export class EventRecorder {
   stop(): void {
     for (const name of channelNames) unsubscribe(name, this.#told);
   }
+
   /** Keeps of connections that have closed only what they were, so that this does not hold them. */
   letGo(): void {
     for (const [index, { name, message }] of this.events.entries()) {
-      if (!('connection' in message) || message.listener.connections.has(message.connection)) continue;
-      const copy = { ...message, connection: factsOf(message.connection) };
+      const connection = 'connection' in message ? message.connection : undefined;
+      if (connection === undefined || connection.listener.connections.has(connection)) continue;
+      const copy = { ...message, connection: factsOf(connection) };
       this.events[index] = { name, message: copy } as RecordedEvent;
     }
   }
