@@ -139,7 +139,7 @@ overEveryTransport('an idle connection', ({ start }) => {
     }
 
     await using app = await start(Ticker);
-    await app.connect(Ticker);
+    await leave(await app.connect(Ticker));
     expect(await closed.take()).toMatchObject({ kind: 'timeout' });
   });
 

@@ -62,7 +62,7 @@ async function nothingIsLeft(app: TestApp, { Staged, opened, closed }: ReturnTyp
   await next.receive('still here?');
 }
 
-overEveryTransport('a client that resets', ({ start, clientReset }) => {
+overEveryTransport('a client that resets', ({ start, secure, clientReset }) => {
   it('at once', async () => {
     const reagent = staged();
     await using app = await start(reagent.Staged);
@@ -91,6 +91,32 @@ overEveryTransport('a client that resets', ({ start, clientReset }) => {
     await until(() => app.listener(Slow).stats().connections.accepted === 10);
     await app.listener(Slow).waitForConnections((connections) => connections === 0, { timeout: 4_000 });
   });
+
+  // Before version 26, Node.js calls nobody back for what is written to such a connection, and as nothing is read from it either, it stays
+  // until timeouts.send is over.
+  const stays = secure && Number(process.versions.node.split('.')[0]) < 26;
+  (stays ? it.fails : it)(
+    'right behind its request, while its answer has to be taken before more is read',
+    async () => {
+      @Reagent({ options: { highWaterMark: 1 } })
+      class Slow {
+        @OnData()
+        async answer(conn: Connection, data: Buffer) {
+          await nextTurn();
+          conn.send(data);
+        }
+      }
+
+      await using app = await start(Slow);
+      for (let count = 1; count <= 3; count += 1) {
+        const client = await app.connect(Slow);
+        client.send(Buffer.alloc(100_000)).catch(() => {}); // It is cut off by the reset.
+        client.reset();
+      }
+      await until(() => app.listener(Slow).stats().connections.accepted === 3);
+      await app.listener(Slow).waitForConnections((connections) => connections === 0, { timeout: 1_000 });
+    },
+  );
 
   it('while it waits for room', async () => {
     const reagent = staged('data');
