@@ -68,16 +68,16 @@ export class Binding {
   }
 
   #target(): BindTarget {
-    const { port, path, fd, host, mode, backlog, options } = this.#descriptor;
-    return {
-      port: port === 0 ? this.#endpoint.port : port,
-      path,
-      fd,
-      host,
-      mode,
-      backlog,
-      ipv6Only: options.ipv6Only,
-      reusePort: options.reusePort,
-    };
+    return bindTarget(this.#descriptor, this.#endpoint.port);
   }
+}
+
+/**
+ * Where a descriptor says to listen.
+ *
+ * @param picked the port that was picked before, for one that asks for any
+ */
+export function bindTarget({ port, path, fd, host, mode, backlog, options }: Descriptor, picked = 0): BindTarget {
+  const { ipv6Only, reusePort } = options;
+  return { port: port === 0 ? picked : port, path, fd, host, mode, backlog, ipv6Only, reusePort };
 }

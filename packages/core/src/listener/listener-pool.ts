@@ -13,6 +13,11 @@ export class ListenerPool {
     return this.#listeners.get(name);
   }
 
+  /** The longest time that a listener's connections have when it stops, in milliseconds. */
+  get shutdownTimeout(): number {
+    return Math.max(0, ...[...this.#listeners.values()].map((listener) => listener.shutdownTimeout));
+  }
+
   /** Binds listeners in order. If one cannot bind, those bound here are released, and its ListenError is thrown. */
   async bind(listeners: readonly SocketListener[]): Promise<void> {
     for (const listener of listeners) this.#listeners.set(listener.name, listener);

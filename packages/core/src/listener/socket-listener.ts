@@ -158,6 +158,10 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     return this.#descriptor.host;
   }
 
+  get shutdownTimeout(): number {
+    return this.#descriptor.timeouts.shutdown;
+  }
+
   get secure(): boolean {
     return this.tls.secure !== undefined;
   }

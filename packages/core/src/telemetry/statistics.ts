@@ -124,6 +124,17 @@ export interface ApplicationStatistics {
   readonly workers?: WorkersStatistics;
 }
 
+/** How many connections listeners have, and have had, together. */
+export function sumConnections(listeners: readonly ListenerStatistics[]): ApplicationStatistics['connections'] {
+  const sum = { active: 0, waiting: 0, accepted: 0 };
+  for (const { connections } of listeners) {
+    sum.active += connections.active;
+    sum.waiting += connections.waiting;
+    sum.accepted += connections.accepted;
+  }
+  return sum;
+}
+
 /** What a listener and its connections count up. Connections add their bytes when they close. */
 export class Counters {
   accepted = 0;
