@@ -65,22 +65,25 @@ export class SendLimit {
   /**
    * Waits until something has waited to be sent for a while and nothing was added, or the connection where it waited has closed.
    *
-   * @throws BackpressureError when that does not come, or too much waits
+   * @returns what is wrong, when that does not come, or too much waits
    */
   async reached(
     connections: () => readonly AnyConnection[],
     { limit = DEFAULT_LIMIT, quiet = DEFAULT_QUIET_MS, timeout }: BackpressureOptions & { readonly timeout: number },
-  ): Promise<void> {
+  ): Promise<BackpressureError | undefined> {
     const deadline = now() + timeout;
     let before = '';
     let since = now();
     let held = new Set<AnyConnection>();
     for (;;) {
       const all = connections();
-      for (const connection of all) this.#refuseAbove(limit, connection);
+      for (const connection of all) {
+        const problem = this.#tooMuchFor(connection, limit);
+        if (problem !== undefined) return problem;
+      }
       if (this.#dropped > 0 || [...held].some((connection) => !all.includes(connection))) {
         this.#dropped = 0;
-        return;
+        return undefined;
       }
       held = new Set(all.filter(({ bytesWaiting }) => bytesWaiting > 0));
       const present = [...held]
@@ -88,20 +91,20 @@ export class SendLimit {
         .join();
       if (present !== before) since = now();
       before = present;
-      if (held.size > 0 && now() - since >= quiet) return;
-      if (now() > deadline) throw new BackpressureError(this.#notReached(held, timeout));
+      if (held.size > 0 && now() - since >= quiet) return undefined;
+      if (now() > deadline) return new BackpressureError(this.#notReached(held, timeout));
       await new Promise((resolve) => startTimer(resolve, LOOK_EVERY_MS));
       // Where the event loop was busy, a timer alone would say little.
       await nextTurn();
     }
   }
 
-  #refuseAbove(limit: number, connection: AnyConnection): void {
+  #tooMuchFor(connection: AnyConnection, limit: number): BackpressureError | undefined {
     const sending = this.#sending.get(connection);
-    if (connection.bytesWaiting <= limit || (sending?.files ?? 0) > 0) return;
+    if (connection.bytesWaiting <= limit || (sending?.files ?? 0) > 0) return undefined;
     const { full } = sending ?? {};
     const where = full === undefined ? '' : `\n  send() returned false, and more was sent\n${shownFrames(full)}`;
-    throw new BackpressureError(`${EXPECTED}, but ${this.#tooMuch(connection, limit)}${where}`);
+    return new BackpressureError(`${EXPECTED}, but ${this.#tooMuch(connection, limit)}${where}`);
   }
 
   #notReached(held: ReadonlySet<AnyConnection>, timeout: number): string {

@@ -1,5 +1,6 @@
 import type { Application, Connection, Constructor, Listener, StopOptions, Token } from '@reagent/core';
 import type { ApplicationWatch } from './application-watch.js';
+import { thrownFrom } from './caller-stack.js';
 import { type CapturedLogger, type LogEntry, troublesOf } from './captured-logger.js';
 import { type ClientTransport, SocketTransport } from './client/client-transport.js';
 import { nextTurn, startTimer } from './client/real-time.js';
@@ -144,8 +145,8 @@ export class TestApp {
     const others = this.logs.flatMap((entry) => errorOf(entry)?.message ?? []);
     const seen =
       others.length === 0 ? 'there was none' : `there was ${others.map((other) => JSON.stringify(other)).join(', ')}`;
-    caller.message = `TestApp: expected an error${expected === undefined ? '' : ` like ${nameOf(expected)}`} within ${timeout} ms; ${seen}`;
-    throw caller;
+    const wanted = `an error${expected === undefined ? '' : ` like ${nameOf(expected)}`}`;
+    throw thrownFrom(caller, new Error(`TestApp: expected ${wanted} within ${timeout} ms; ${seen}`));
   }
 
   /**
@@ -155,10 +156,12 @@ export class TestApp {
    * @throws BackpressureError when more waits than is allowed, so that a slow client could fill the memory, or when nothing does within
    *   the time limit
    */
-  expectBackpressure(options: BackpressureOptions = {}): Promise<void> {
+  async expectBackpressure(options: BackpressureOptions = {}): Promise<void> {
+    const caller = new Error();
     const timeout = options.timeout ?? this.#clientOptions.timeout ?? DEFAULT_TIMEOUT_MS;
     const connections = () => this.application.listeners.flatMap((listener) => [...listener.connections]);
-    return this.#sendLimit.reached(connections, { ...options, timeout });
+    const problem = await this.#sendLimit.reached(connections, { ...options, timeout });
+    if (problem !== undefined) throw thrownFrom(caller, problem);
   }
 
   /**
@@ -168,6 +171,7 @@ export class TestApp {
    * @throws LeakError when something still does after the time limit, be it a variable of the test
    */
   async expectReleased({ timeout = this.#clientOptions.timeout ?? DEFAULT_TIMEOUT_MS }: TimeLimit = {}): Promise<void> {
+    const caller = new Error();
     this.#recorder.letGo();
     this.#watch?.letGo();
     // Until somebody asks for the text of a stack, it holds all that was called.
@@ -175,7 +179,7 @@ export class TestApp {
       for (const value of Object.values(fields)) if (value instanceof Error) void value.stack;
     }
     const held = await this.#released.held(timeout);
-    if (held.length > 0) throw new LeakError(held, timeout);
+    if (held.length > 0) throw thrownFrom(caller, new LeakError(held, timeout));
   }
 
   /** @throws when the application has no such listener. */
@@ -221,11 +225,11 @@ export class TestApp {
    * @throws LeftoverError if something was left over that is not allowed for: errors, crashes, connections, timers
    */
   stop({ timeout = STOP_TIMEOUT_MS }: StopOptions = {}): Promise<void> {
-    this.#stopped ??= this.#stop(timeout);
+    this.#stopped ??= this.#stop(timeout, new Error());
     return this.#stopped;
   }
 
-  async #stop(timeout: number): Promise<void> {
+  async #stop(timeout: number, caller: Error): Promise<void> {
     for (const client of this.#clients.splice(0)) client.destroy();
     let timers: readonly RunningTimer[];
     try {
@@ -252,7 +256,7 @@ export class TestApp {
     const leftovers = (Object.keys(found) as Leftover[])
       .filter((kind) => !this.#allow.includes(kind))
       .flatMap((kind) => found[kind].map((description) => ({ kind, description })));
-    if (leftovers.length > 0) throw new LeftoverError(leftovers);
+    if (leftovers.length > 0) throw thrownFrom(caller, new LeftoverError(leftovers));
   }
 
   /** Where in the test the client of a connection was connected. */

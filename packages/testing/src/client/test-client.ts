@@ -1,5 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { type Codec, proxyHeader } from '@reagent/core';
+import { thrownFrom } from '../caller-stack.js';
 import type { Agreement } from './client-tls.js';
 import { type ClientTransport, SocketTransport } from './client-transport.js';
 import { bytesInWords } from './excerpt.js';
@@ -27,9 +28,6 @@ export {
 
 /** How much of what went over the connection an error shows. */
 const SHOWN_TRANSCRIPT_LINES = 8;
-
-/** A line of a stack that is not the test's own. */
-const OWN_FRAME = /\/(client\/test-client|test-app)\.[jt]s:/;
 
 /**
  * How a connection came to its end, seen from the client: `'end'` the server sent its FIN, `'reset'` the server reset it (RST),
@@ -400,9 +398,7 @@ export class TestClient<In = Buffer, Out = string | Uint8Array> {
       transcript: transcript.tail(SHOWN_TRANSCRIPT_LINES),
       serverErrors: this.#serverErrors(),
     });
-    const frames = caller.stack?.split('\n').filter((line) => line.includes(' at ') && !OWN_FRAME.test(line));
-    error.stack = [`${error.name}: ${error.message}`, ...(frames ?? [])].join('\n');
-    return error;
+    return thrownFrom(caller, error);
   }
 }
 
