@@ -152,6 +152,18 @@ describe('what the client does', () => {
 });
 
 describe('a stalled client', () => {
+  it('ends a loop that sends and sends', () => {
+    const conn = mockConnection();
+    const sendForEver = () => {
+      for (;;) conn.send(Buffer.alloc(1_048_576));
+    };
+    conn.stall();
+    expect(sendForEver).toThrow(
+      /^68157440 bytes wait to be sent to a client that was stalled: .* await conn\.drained\(\)/,
+    );
+    expect(conn.bytesWaiting).toBe(68_157_440);
+  });
+
   it('fills the buffer: send() tells, and drained() waits', async () => {
     const conn = mockConnection(lines(), { highWaterMark: 4 });
     expect(conn.send('one')).toBe(true);

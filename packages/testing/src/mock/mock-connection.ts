@@ -21,6 +21,8 @@ import {
   TlsError,
   type TlsOptions,
 } from '@reagent/core';
+import { BackpressureError } from '../backpressure-error.js';
+import { DEFAULT_SEND_LIMIT } from '../send-limit.js';
 import { MockInbound, type MockRequest } from './mock-inbound.js';
 import { MockListener } from './mock-listener.js';
 import { MockStream, type MockStreamOwner } from './mock-stream.js';
@@ -240,7 +242,10 @@ export class MockConnection<In = Buffer, Out = Uint8Array | string>
     this.#close();
   }
 
-  /** The client takes nothing of what is sent from now on, until `unstall()`. */
+  /**
+   * The client takes nothing of what is sent from now on, until `unstall()`. A handler that does not heed what `send()` returns gets a
+   * BackpressureError when 64 MiB wait.
+   */
   stall(): void {
     this.#stalled = true;
   }
@@ -292,6 +297,7 @@ export class MockConnection<In = Buffer, Out = Uint8Array | string>
 
   send(message: Out): boolean {
     if (this.#outputEnded) return false;
+    if (this.#waiting > DEFAULT_SEND_LIMIT) throw new BackpressureError(unheeded(this.#waiting));
     const pieces: Buffer[] = [];
     this.#codec.encode(message, { write: (piece) => pieces.push(bytesOf(piece)) });
     this.#sent.push(message);
@@ -605,6 +611,10 @@ export function mockConnection(
 /** Whether a reader sees the end of the stream rather than an error. */
 function isOrderly({ kind }: CloseReason): boolean {
   return kind === 'client' || kind === 'server' || kind === 'shutdown';
+}
+
+function unheeded(waiting: number): string {
+  return `${waiting} bytes wait to be sent to a client that was stalled: where send() returns false, await conn.drained()`;
 }
 
 function resetError(): Error {
