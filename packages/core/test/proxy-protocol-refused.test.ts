@@ -311,6 +311,19 @@ describe('@OnAccept', () => {
     await client.receive('203.0.113.99\none\ntwo\n');
     expect(await client.closed()).toBe('end');
   });
+
+  it('may take its time, while the client has ended its side right behind the header', async () => {
+    await using app = await createTestApp(Picky).start();
+    const { asked, gate } = app.resolve(Picky);
+    const client = await app.connect(Picky, from('203.0.113.99'));
+    await client.end();
+    await asked.take();
+    // The end is noticed in one of these turns; later is as good.
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+    gate.open();
+    await client.receive('203.0.113.99\n');
+    expect(await client.closed()).toBe('end');
+  });
 });
 
 it('nothing is left of any of them, and each is counted once', async () => {

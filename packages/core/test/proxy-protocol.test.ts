@@ -61,6 +61,19 @@ describe('behind a balancer', () => {
     expect(await client.line()).toBe(greeting({ address: '127.0.0.1', port: client.localPort ?? 0 }, local));
   });
 
+  it('a connection has the fields that only one cloud knows, as they were sent', async () => {
+    await using app = await behind().start();
+    const tlvs = [
+      { type: 0xea, value: Buffer.from('\x01vpce-08d2bf15fac5001c9') },
+      { type: 0xee, value: Buffer.from([1, 0x21, 0, 0x45, 0xc1]) },
+      { type: 0xe0, value: Buffer.from('009b34d70a003c64', 'hex') },
+    ];
+    const client = await app.connect(Behind, { proxy: { source, destination, tlvs } });
+    await client.line();
+    const { proxy } = await app.resolve(Behind).opened.take();
+    expect(proxy?.tlvs).toEqual(tlvs);
+  });
+
   it('the header is no part of what was received', async () => {
     await using app = await behind().start();
     const client = await app.connect(Behind, { proxy: header });
