@@ -13,8 +13,9 @@ export {
   Lifecycle,
   scoped,
 } from 'tsyringe';
-export { Application } from './application/application.js';
-export { type BootstrapOptions, bootstrap, start } from './application/bootstrap.js';
+export { Application, type WorkerIdentity } from './application/application.js';
+export { bootstrap, start } from './application/bootstrap.js';
+export type { BootstrapOptions } from './application/bootstrap-options.js';
 export type { DescriptorOverrides } from './application/descriptors.js';
 export { ByteQueue } from './codec/byte-queue.js';
 export { bytes } from './codec/bytes.js';
@@ -100,14 +101,19 @@ export {
   type ListenerEvent,
   type OpenEvent,
   type RejectedEvent,
+  type WorkerEvent,
 } from './telemetry/channels.js';
 export { Logger, type LogLevel, type StderrLoggerOptions, silentLogger, stderrLogger } from './telemetry/logger.js';
 export type {
+  AcceptMode,
   ApplicationStatistics,
   HandshakeFailure,
   ListenerStatistics,
   RejectReason,
   TlsStatistics,
+  WorkerStatistics,
+  WorkerStatus,
+  WorkersStatistics,
 } from './telemetry/statistics.js';
 export type { Endpoint } from './transport/endpoint.js';
 export {
@@ -124,3 +130,4 @@ export {
   proxyHeader,
 } from './transport/proxy-protocol/write-proxy-header.js';
 export type { PemSource, ServerNameOptions, TlsIdentity, TlsOptions, TlsVersion } from './transport/tls/tls-options.js';
+export type { WorkersInput, WorkersOptions } from './workers/workers-options.js';

@@ -7,7 +7,7 @@ import { ListenerPool } from '../listener/listener-pool.js';
 import { connectionOwners, type Owners, singletonOwner } from '../listener/owners.js';
 import { SocketListener } from '../listener/socket-listener.js';
 import type { Logger } from '../telemetry/logger.js';
-import type { ApplicationStatistics, ListenerStatistics } from '../telemetry/statistics.js';
+import { type ApplicationStatistics, sumConnections } from '../telemetry/statistics.js';
 import type { Binder } from '../transport/binder.js';
 import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
 import { Application, type WorkerIdentity } from './application.js';
@@ -136,6 +136,16 @@ export class RunningApplication extends Application {
     return listener;
   }
 
+  /** The class that a listener serves. */
+  reagentOf(listener: Listener): Constructor | undefined {
+    return this.#reagents.get(listener);
+  }
+
+  /** Milliseconds that connections have when it stops. */
+  get shutdownTimeout(): number {
+    return this.#pool.shutdownTimeout;
+  }
+
   suspend(): Promise<void> {
     return this.#pool.suspend();
   }
@@ -168,16 +178,8 @@ export class RunningApplication extends Application {
   }
 
   stats(): ApplicationStatistics {
-    const listeners: Record<string, ListenerStatistics> = {};
-    const connections = { active: 0, waiting: 0, accepted: 0 };
-    for (const listener of this.listeners) {
-      const stats = listener.stats();
-      listeners[listener.name] = stats;
-      connections.active += stats.connections.active;
-      connections.waiting += stats.connections.waiting;
-      connections.accepted += stats.connections.accepted;
-    }
-    return { listeners, connections };
+    const listeners = Object.fromEntries(this.listeners.map((listener) => [listener.name, listener.stats()]));
+    return { listeners, connections: sumConnections(Object.values(listeners)) };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
