@@ -6,6 +6,7 @@ import {
   FrameTooLongError,
   InvalidMessageError,
   ListenError,
+  ProfileError,
   ProviderError,
   ReagentError,
   StateError,
@@ -24,6 +25,7 @@ describe('every error', () => {
     FrameTooLongError: new FrameTooLongError(16),
     InvalidMessageError: new InvalidMessageError([]),
     StateError: new StateError('no'),
+    ProfileError: new ProfileError('no'),
   };
 
   test.each(Object.entries(errors))('%s is a ReagentError under its own name, in its stack too', (name, error) => {

@@ -286,6 +286,13 @@ export class StateError extends ReagentError {
   }
 }
 
+/** A CPU profile cannot be recorded or written; the system's error is the `cause`. */
+export class ProfileError extends ReagentError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_REAGENT_PROFILE', message, options);
+  }
+}
+
 // On the prototypes rather than on each error, so that the first line of a stack carries the name already.
 for (const error of [
   ReagentError,
@@ -299,6 +306,7 @@ for (const error of [
   InvalidMessageError,
   TlsError,
   StateError,
+  ProfileError,
 ]) {
   error.prototype.name = error.name;
 }

@@ -78,6 +78,7 @@ export {
   ListenError,
   type MessageIssue,
   type Problem,
+  ProfileError,
   ProviderError,
   ReagentError,
   StateError,
@@ -104,6 +105,7 @@ export {
   type WorkerEvent,
 } from './telemetry/channels.js';
 export { Logger, type LogLevel, type StderrLoggerOptions, silentLogger, stderrLogger } from './telemetry/logger.js';
+export { type Profile, type ProfileOptions, startProfile } from './telemetry/profiler.js';
 export type {
   AcceptMode,
   ApplicationStatistics,

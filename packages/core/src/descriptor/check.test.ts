@@ -63,6 +63,7 @@ describe('a descriptor', () => {
       },
       proxyProtocol: false,
       alarms: [],
+      profile: false,
     } satisfies Descriptor);
   });
 
@@ -237,6 +238,16 @@ describe('a value that is wrong is refused with what was expected and what was r
       'expected whole milliseconds from 0 to 2147483647, received nothing',
     ],
     [{ alarms: {} }, 'alarms', 'expected a list of alarms, received {}'],
+    [
+      { profile: 1 },
+      'profile',
+      "expected true, false, or the path of a directory or of a file such as 'echo.cpuprofile', received 1",
+    ],
+    [
+      { profile: '' },
+      'profile',
+      "expected true, false, or the path of a directory or of a file such as 'echo.cpuprofile', received ''",
+    ],
     [{ codec: {} }, 'codec', 'expected a codec, an object with decoder() and encode(), received {}'],
     [{ codec: { decoder: () => {} } }, 'codec', expect.stringContaining('expected a codec')],
     [

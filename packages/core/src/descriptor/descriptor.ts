@@ -120,6 +120,12 @@ export interface DescriptorInput<C extends Codec<any, any> = Codec<any, any>> {
   readonly proxyProtocol?: boolean | ProxyProtocolOptions | undefined;
   /** Default: none. */
   readonly alarms?: readonly Alarm[] | undefined;
+  /**
+   * Records a CPU profile of the process from when the listener is bound until it has stopped, for an hour at most, and writes it then:
+   * `true` to the working directory, or the path of a directory, or of a file that ends with `.cpuprofile`. Listeners with the same path
+   * have one profile in common. Default: off (`false`).
+   */
+  readonly profile?: boolean | string | undefined;
 }
 
 /** A checked descriptor: every field present, defaults filled in. */
@@ -146,4 +152,5 @@ export interface Descriptor {
   readonly timeouts: Timeouts;
   readonly proxyProtocol: false | ProxyProtocol;
   readonly alarms: readonly Alarm[];
+  readonly profile: boolean | string;
 }

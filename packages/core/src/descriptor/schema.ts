@@ -73,6 +73,8 @@ function isCodec(value: unknown): value is Codec<any, any> {
   return isObject(value) && typeof value.decoder === 'function' && typeof value.encode === 'function';
 }
 
+const profilePath = "true, false, or the path of a directory or of a file such as 'echo.cpuprofile'";
+
 const acceptRate = z.strictObject(
   { perIp: integer(1), interval: milliseconds(1), burst: z.optional(integer(1)) },
   { error: 'limits such as { perIp: 10, interval: 1000 }, or false for off' },
@@ -167,6 +169,7 @@ export const schema = z.strictObject(
       false,
     ),
     alarms: z._default(z.array(alarm, { error: 'a list of alarms' }), []),
+    profile: z._default(z.union([z.boolean(), text(profilePath)], { error: profilePath }), false),
   },
   { error: 'a descriptor such as { port: 8080 }' },
 );

@@ -31,6 +31,7 @@ import { Arrival } from './arrival.js';
 import { Binding } from './binding.js';
 import { CountWatch } from './count-watch.js';
 import { Listener, type ListenerStatus, type StopOptions, type WaitOptions } from './listener.js';
+import { ListenerProfile } from './listener-profile.js';
 import type { Owners } from './owners.js';
 import { SetUp, type SetUpHost } from './set-up.js';
 import { upgradeCertificates } from './upgrade-certificates.js';
@@ -86,6 +87,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   #lastRefusal = -Infinity;
   readonly #watch = new CountWatch();
   readonly #binding: Binding;
+  readonly #profile: ListenerProfile | undefined;
   #stopped: Promise<void> | undefined;
   #tellOver: () => void = () => undefined;
   /** Resolves when it has stopped, for whatever reason; never rejects. */
@@ -129,6 +131,8 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       keepAlive: options.keepAlive,
       keepAliveInitialDelay: options.keepAliveInitialDelay,
     });
+    const { name, profile } = descriptor;
+    this.#profile = profile === false ? undefined : new ListenerProfile(name, profile, logger);
     this.#binding = new Binding(this.#server, descriptor, binder);
     this.#server.on('connection', (socket) => this.#arrived(socket));
     this.#server.on('error', (error) => this.#serverFailed(error));
@@ -266,13 +270,17 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
         'options.reusePort has no effect: it needs Node.js 22.12 or newer',
       );
     }
-    return this.#binding.inTurn(() => this.#binding.bind());
+    return this.#binding.inTurn(async () => {
+      await this.#binding.bind();
+      await this.#profile?.start();
+    });
   }
 
   /** The application is up: serves those who came already, and whoever comes. */
   open(): void {
     if (this.#status !== 'starting') return;
     this.#become('listening');
+    this.#profile?.serve();
     this.logger.info({ listener: this.name, address: this.#binding.description }, 'listening');
     const held = this.#held;
     this.#held = [];
@@ -333,6 +341,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.#setUp.stop();
     for (const connection of this.#connections) connection.stop();
     await this.waitForConnections((open) => open === 0);
+    await this.#profile?.stop();
     this.#become('stopped');
     this.gate.close();
     this.#tellOver();
