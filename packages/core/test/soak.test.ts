@@ -5,6 +5,7 @@
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
@@ -35,6 +36,9 @@ const BURSTS = 0.02;
 /** Milliseconds in which an honest client has its answer, at the very latest. */
 const LIMIT = 10_000;
 
+const eventLoop = monitorEventLoopDelay();
+eventLoop.enable();
+
 beforeAll(build, 120_000);
 
 interface Report {
@@ -42,6 +46,8 @@ interface Report {
   readonly heap: number;
   readonly descriptors: number;
   readonly resources: number;
+  /** Milliseconds in which it served nobody at most. */
+  readonly busy: number;
   readonly answered: number;
   readonly listeners: Readonly<Record<string, ListenerStatistics>>;
 }
@@ -93,8 +99,8 @@ class SoakServer implements AsyncDisposable {
 class Crowd {
   readonly connected = new Map<string, number>();
   answers = 0;
-  /** Milliseconds that an honest client has waited for an answer at most. */
-  slowest = 0;
+  /** For what an honest client has waited longest. */
+  slowest = { milliseconds: 0, at: '', what: '' };
   readonly #targets: readonly Target[];
   readonly #random: Random;
   readonly #hostile = new Set<SoakClient>();
@@ -156,11 +162,11 @@ class Crowd {
   async #visit(target: Target, address: string): Promise<void> {
     while (!this.#isOver) {
       const client = await SoakClient.connect(target, address, this.#count);
-      await this.#timed(target, client.enter());
+      await this.#timed('to come in', target, client.enter());
       await this.#ask(target, client);
       client.read();
       client.end();
-      await this.#timed(target, client.closed);
+      await this.#timed('to be closed', target, client.closed);
       await delay(20);
     }
   }
@@ -168,7 +174,7 @@ class Crowd {
   /** One that stays, and asks now and then. */
   async #stay(target: Target, address: string): Promise<void> {
     const client = await SoakClient.connect(target, address, this.#count);
-    await this.#timed(target, client.enter());
+    await this.#timed('to come in', target, client.enter());
     while (!this.#isOver) {
       await this.#ask(target, client);
       await delay(50);
@@ -181,19 +187,20 @@ class Crowd {
   async #ask(target: Target, client: SoakClient): Promise<void> {
     const question = `honest ${this.answers}\n`;
     client.write(question);
-    const answer = await this.#timed(target, client.receive());
+    const answer = await this.#timed('for an answer', target, client.receive());
     if (answer !== question) throw new Error(`an honest client of ${target.name} asked ${question}and got ${answer}`);
     this.answers += 1;
   }
 
-  async #timed<T>(target: Target, work: Promise<T>): Promise<T> {
+  async #timed<T>(what: string, target: Target, work: Promise<T>): Promise<T> {
     const began = performance.now();
     const late = delay(LIMIT, undefined, { ref: false }).then(() => {
-      throw new Error(`an honest client of ${target.name} waited for ${LIMIT} ms`);
+      throw new Error(`an honest client of ${target.name} waited ${LIMIT} ms ${what}`);
     });
     const value = await Promise.race([work, late]);
     late.catch(() => {}); // In time.
-    this.slowest = Math.max(this.slowest, performance.now() - began);
+    const waited = performance.now() - began;
+    if (waited > this.slowest.milliseconds) this.slowest = { milliseconds: Math.round(waited), at: target.name, what };
     return value;
   }
 }
@@ -251,7 +258,8 @@ function figures(crowd: Crowd, seconds: number, reports: readonly Report[]): str
     seconds: Math.round(seconds),
     connections: crowd.total,
     answers: crowd.answers,
-    slowest: Math.round(crowd.slowest),
+    slowest: crowd.slowest,
+    busy: { server: Math.max(...reports.map(({ busy }) => busy)), clients: Math.round(eventLoop.max / 1e6) },
     heap: reports.map(({ heap }) => mebibytes(heap)),
     rss: reports.map(({ rss }) => mebibytes(rss)),
     descriptors: reports.map(({ descriptors }) => descriptors),

@@ -2,6 +2,7 @@
 // Its argument is JSON: `secure`, a certificate with its key. It tells its ports, and then what it holds whenever it is asked.
 
 import { readdirSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -13,6 +14,9 @@ const collectGarbage = runInNewContext('gc');
 const { secure } = JSON.parse(process.argv[2] ?? '{}');
 
 /** @typedef {import('@reagent/core').Connection<string>} Connection */
+
+const eventLoop = monitorEventLoopDelay();
+eventLoop.enable();
 
 let answered = 0;
 
@@ -105,16 +109,20 @@ const tell = (/** @type {object} */ message) => process.send?.(message);
 
 /** What the process holds when all that can be let go of is. */
 async function report() {
+  const busy = Math.round(eventLoop.max / 1e6);
   for (let count = 0; count < 5; count += 1) {
     await delay(20);
     collectGarbage();
   }
+  eventLoop.reset();
   const { rss, heapUsed, external } = process.memoryUsage();
   return {
     rss,
     heap: heapUsed + external,
     descriptors: readdirSync('/proc/self/fd').length,
     resources: process.getActiveResourcesInfo().filter((name) => name !== 'Timeout').length,
+    /** Milliseconds in which it did nothing else at most, but for collecting garbage here. */
+    busy,
     answered,
     listeners: application.stats().listeners,
   };
