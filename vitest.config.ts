@@ -17,6 +17,8 @@ export default defineConfig({
   // Vite reads a tsconfig only for the files it includes; the tests are not in one that emits.
   oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
   test: {
+    // Tests wait more than they compute: one core is not left idle.
+    maxWorkers: '100%',
     setupFiles: ['packages/core/test/setup.ts'],
     include: ['packages/*/{src,test}/**/*.test.ts', 'apps/*/{src,test}/**/*.test.ts', 'test/**/*.test.ts'],
     typecheck: {
