@@ -1,6 +1,8 @@
-// `pnpm start`: builds the echo app and runs it in this process. Arguments are the app's: `pnpm start --port 9000`.
+// `pnpm start`: builds the echo app and runs it in this process. Arguments are the app's: `pnpm start --port 9000`. With `--workers`, this
+// file runs in the workers too.
 
 import { spawn } from 'node:child_process';
+import cluster from 'node:cluster';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -14,13 +16,14 @@ const LAUNCHER_CHECK_MS = 250;
 /** How far up to look for them: npx makes four. */
 const MAX_LAUNCHERS = 8;
 
-const launchers = findLaunchers();
-await build();
+const launchers = cluster.isPrimary ? findLaunchers() : [];
+if (cluster.isPrimary) await build();
 // `pnpm start -- --port 9000` hands the dashes on.
 if (process.argv[2] === '--') process.argv.splice(2, 1);
 // As an address, since what is built may be missing when this file is checked.
 await import(new URL('../apps/echo/dist/main.js', import.meta.url).href);
-stopWithLaunchers();
+// Workers stop when their supervisor does.
+if (cluster.isPrimary) stopWithLaunchers();
 
 /** Compiles the app and what it depends on; what is up to date costs a fraction of a second. */
 async function build() {

@@ -23,7 +23,7 @@ try {
   }
 }
 
-async function run({ port, host, tls }: Options): Promise<void> {
+async function run({ port, host, tls, workers }: Options): Promise<void> {
   const at = (offset: number) => ({
     port: port === 0 ? 0 : port + offset,
     ...(host === undefined ? {} : { host }),
@@ -33,8 +33,11 @@ async function run({ port, host, tls }: Options): Promise<void> {
     ? await bootstrap(TlsAppModule, {
         overrides: { ...overrides, [TlsEcho.name]: at(3) },
         secure: await throwAwayCertificate(),
+        workers,
       })
-    : await bootstrap(AppModule, { overrides });
+    : await bootstrap(AppModule, { overrides, workers });
+  // Once for all workers, by their supervisor.
+  if (app.worker !== undefined) return;
   for (const listener of app.listeners) {
     process.stdout.write(
       `${listener.name} listens on ${bracketed(listener.address)}:${listener.port}, try: ${example(listener)}\n`,

@@ -13,6 +13,8 @@ export interface Options {
   readonly host: string | undefined;
   /** Whether there is a server with TLS. */
   readonly tls: boolean;
+  /** How many processes serve; undefined: this one. */
+  readonly workers: number | 'auto' | undefined;
 }
 
 export const usage = `Usage: pnpm start [options]
@@ -22,6 +24,7 @@ Starts three echo servers, on PORT (push), PORT + 1 (pull) and PORT + 2 (statefu
   -p, --port PORT   the first port, 0 for any free ones (default: $PORT, else 8080)
       --host HOST   the address to listen on (default: all interfaces)
       --tls         a fourth one with TLS on PORT + 3, with a certificate that is made for this run
+  -w, --workers N   serve with N worker processes, 'auto' for one a core (default: with this process)
   -h, --help        this text
 `;
 
@@ -38,13 +41,14 @@ export function readOptions(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): Options {
-  const { help = false, port, host, tls = false } = parse(args);
+  const { help = false, port, host, tls = false, workers } = parse(args);
   const highest = highestPort - (tls ? 3 : 2);
   return {
     help,
     port: readPort('--port', port, highest) ?? readPort('PORT', environment.PORT, highest) ?? defaultPort,
     host,
     tls,
+    workers: readWorkers(workers),
   };
 }
 
@@ -56,6 +60,7 @@ function parse(args: readonly string[]) {
         port: { type: 'string', short: 'p' },
         host: { type: 'string' },
         tls: { type: 'boolean' },
+        workers: { type: 'string', short: 'w' },
         help: { type: 'boolean', short: 'h' },
       },
     }).values;
@@ -69,4 +74,10 @@ function readPort(source: string, text: string | undefined, highest: number): nu
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (port >= 0 && port <= highest) return port;
   throw new UsageError(`${source} must be a whole number from 0 to ${highest}, got ${JSON.stringify(text)}`);
+}
+
+function readWorkers(text: string | undefined): number | 'auto' | undefined {
+  if (text === undefined || text === 'auto') return text;
+  if (/^[1-9]\d{0,2}$/.test(text)) return Number(text);
+  throw new UsageError(`--workers must be a whole number from 1 to 999, or 'auto', got ${JSON.stringify(text)}`);
 }

@@ -2,7 +2,13 @@ import { expect, test } from 'vitest';
 import { readOptions, UsageError } from '../src/options.js';
 
 test('without arguments the ports begin at 8080, on all interfaces', () => {
-  expect(readOptions([], {})).toEqual({ help: false, port: 8080, host: undefined, tls: false });
+  expect(readOptions([], {})).toEqual({
+    help: false,
+    port: 8080,
+    host: undefined,
+    tls: false,
+    workers: undefined,
+  });
 });
 
 test('--port wins over PORT', () => {
@@ -27,6 +33,15 @@ test('--tls asks for one more server, which needs one more port', () => {
   expect(readOptions(['--tls'], {}).tls).toBe(true);
   expect(readOptions(['--tls', '--port', '65532'], {}).port).toBe(65_532);
   expect(() => readOptions(['--tls', '--port', '65533'], {})).toThrow(/from 0 to 65532/);
+});
+
+test('--workers says how many processes serve', () => {
+  expect(readOptions(['--workers', '2'], {}).workers).toBe(2);
+  expect(readOptions(['-w', 'auto'], {}).workers).toBe('auto');
+});
+
+test.each(['0', '-1', '1.5', 'all', ''])('%j workers are refused with the reason', (workers) => {
+  expect(() => readOptions([`--workers=${workers}`], {})).toThrow(/^--workers must be a whole number from 1 to 999/);
 });
 
 test('a wrong PORT is refused by its name', () => {
