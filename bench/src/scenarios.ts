@@ -111,6 +111,26 @@ function handshaking(name: string, title: string, load: Load): Scenario {
   };
 }
 
+/** What it costs that others listen in: on the channels, to each hook, and with a store that each hook runs in. */
+function telemetry(name: string, title: string, unit: string, load: Load): Scenario {
+  return {
+    name,
+    title: `${title}: 64 bytes, 50 connections, and who listens in`,
+    unit,
+    reference: 'node:net',
+    contenders: [
+      { name: 'node:net', peer: 'bare-echo', load },
+      { name: 'reagent, nobody', peer: 'reagent-push', load },
+      { name: 'reagent, all channels', peer: 'reagent-push-watched', load },
+      { name: 'reagent, hooks traced', peer: 'reagent-push-traced', load },
+      { name: 'reagent, hooks in a store', peer: 'reagent-push-stored', load },
+    ],
+    budgets: [
+      { contender: 'reagent, all channels', against: 'reagent, nobody', atLeast: load.mode === 'visit' ? 0.9 : 0.97 },
+    ],
+  };
+}
+
 export const scenarios: readonly Scenario[] = [
   {
     name: 'echo',
@@ -208,4 +228,6 @@ export const scenarios: readonly Scenario[] = [
   },
   handshaking('handshakes', 'Connect, full TLS 1.3 handshake, echo, close', handshakes),
   handshaking('resumed', 'Connect, resume a TLS 1.3 session, echo, close', { ...handshakes, security: 'resumed' }),
+  telemetry('telemetry', 'Echo', 'messages', echo),
+  telemetry('telemetry-visits', 'Connect, echo, close', 'connections', visits),
 ];
