@@ -82,8 +82,13 @@ async function crowdOfOne(front: Front, count: number): Promise<void> {
     await using _ = await Crowd.come(scene, count, [HOSTILE], 10);
     await scene.honestAreServed();
   }
-  const { rejected, ...outcome } = silent(front, 10);
-  await scene.isOver({ ...outcome, rejected: { ...rejected, maxConnectionsPerIp: count - 10 } });
+  await scene.othersAreGone();
+  // Those who have left do not count any more.
+  {
+    await using _ = await Crowd.come(scene, 20, [HOSTILE], 10);
+  }
+  const { rejected, ...outcome } = silent(front, 20);
+  await scene.isOver({ ...outcome, rejected: { ...rejected, maxConnectionsPerIp: count } });
 }
 
 /** A crowd of many addresses at a listener that has room for some of them, and then for none. */
