@@ -1,5 +1,5 @@
 import type { Constructor } from '@reagent/core';
-import { certificates, createTestApp, type TestApp } from '@reagent/testing';
+import { certificates, createTestApp, everySplit, type TestApp } from '@reagent/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AppModule } from '../src/app.module.js';
 import { MessageCounter } from '../src/message-counter.js';
@@ -31,10 +31,43 @@ test.each([named(PushEcho), named(PullEcho)])('$name answers a client that has e
   const client = await app.connect(reagent);
 
   await client.send('hello\n');
-  client.end();
+  await client.end();
 
   expect(await client.line()).toBe('hello');
+  expect(await client.closed()).toBe('end');
+});
+
+test.each([named(PushEcho), named(PullEcho)])('$name answers in whatever pieces it is sent', async ({ reagent }) => {
+  await everySplit('grün\n', async ({ send }) => {
+    await using client = await app.connect(reagent);
+    await send(client);
+    await client.receive('grün\n');
+  });
+});
+
+test.each([named(PushEcho), named(PullEcho), named(SessionEcho)])(
+  '$name stops reading from a client that does not read its answers',
+  async ({ reagent }) => {
+    const client = await app.connect(reagent, { transport: 'memory' });
+    client.pause();
+    const sent = client.send('x'.repeat(4_000_000), { timeout: 60_000 }).catch(() => 'cut off');
+
+    await app.expectBackpressure();
+    expect(app.listener(reagent).stats().bytes.in).toBeLessThan(4_000_000);
+
+    client.destroy();
+    await sent;
+  },
+);
+
+test.each([named(PushEcho), named(PullEcho), named(SessionEcho)])('$name forgets who has left', async ({ reagent }) => {
+  const client = await app.connect(reagent);
+  await client.send('hello\n');
+  await client.line();
+  await client.end();
   await client.closed();
+
+  await app.expectReleased();
 });
 
 test('SessionEcho numbers the messages of each connection', async () => {
