@@ -5,4 +5,5 @@ import { expect } from 'vitest';
 if (expect.getState().testPath?.includes('/packages/core/test/')) {
   const { testAppDefaults } = await import('@reagent/testing');
   testAppDefaults.allow = ['errors', 'crashes', 'connections', 'timers'];
+  testAppDefaults.sendLimit = Infinity;
 }
