@@ -14,7 +14,7 @@ const INTERVAL = 1_000;
 const SHORTEST_INTERVAL = 50;
 const LONGEST_INTERVAL = 1_000_000;
 
-/** Milliseconds: a profile grows by some hundred megabytes an hour. */
+/** Milliseconds: a profile takes about 150 MB of memory an hour. */
 const DURATION = 3_600_000;
 
 /** The most characters of a file's name that it is named after. */

@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { writeExamples } from '../../../../scripts/examples.mjs';
+import { build } from './server-process.js';
+
+const root = fileURLToPath(new URL('../../../..', import.meta.url));
+
+/** The programs of a page of the guide, compiled as a user would. */
+export class GuidePrograms implements Disposable {
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** @param page such as `'docs/telemetry.md'` */
+  static async compile(page: string): Promise<GuidePrograms> {
+    await build();
+    const cache = join(root, 'node_modules/.cache');
+    mkdirSync(cache, { recursive: true });
+    // Under the repository, so that the programs find what it has installed.
+    const folder = mkdtempSync(join(cache, 'guide-'));
+    mkdirSync(join(folder, 'node_modules/@reagent'), { recursive: true });
+    symlinkSync(join(root, 'packages/core'), join(folder, 'node_modules/@reagent/core'));
+    writeExamples(join(root, page), folder);
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(settings));
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`the programs of ${page} do not compile:\n${stdout}`);
+    return new GuidePrograms(folder);
+  }
+
+  /** @param file such as `'main.ts'` */
+  start(file: string, environment: Readonly<Record<string, string>>): GuideProgram {
+    return new GuideProgram(join(this.#folder, file.replace(/\.ts$/, '.js')), environment);
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** A program that runs. `await using` ends it. */
+export class GuideProgram implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #exit: Promise<[code: number | null, signal: string | null]>;
+  #output = '';
+  #heard = () => {};
+
+  constructor(path: string, environment: Readonly<Record<string, string>>) {
+    this.#child = spawn(process.execPath, [path], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
+    this.#exit = once(this.#child, 'exit') as Promise<[number | null, string | null]>;
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.#output += text;
+        this.#heard();
+      });
+    }
+    void this.#exit.then(() => this.#heard());
+  }
+
+  /** All that it has written, to whichever stream. */
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Waits until its output matches, and returns the match. */
+  async wrote(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.#output);
+      if (match !== null) return match;
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+        throw new Error(`it was to write ${pattern}, and has ended:\n${this.#output}`);
+      }
+      await new Promise<void>((resolve) => {
+        this.#heard = resolve;
+      });
+    }
+  }
+
+  /** Has it stop, and waits for its end: its code, or the signal that killed it. */
+  async terminate(): Promise<number | string | null> {
+    this.#child.kill('SIGTERM');
+    const [code, signal] = await this.#exit;
+    return code ?? signal;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL');
+    await this.#exit;
+  }
+}
+
+const settings = {
+  extends: join(root, 'tsconfig.base.json'),
+  compilerOptions: {
+    composite: false,
+    declaration: false,
+    declarationMap: false,
+    sourceMap: false,
+    noUnusedLocals: false,
+    noUnusedParameters: false,
+    typeRoots: [join(root, 'node_modules/@types')],
+  },
+  include: ['*.ts'],
+};
