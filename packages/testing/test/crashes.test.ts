@@ -1,5 +1,6 @@
 // What an application starts and nobody waits for: where it fails, the test fails that has it running.
 
+import { once } from 'node:events';
 import { type Connection, lines, Module, OnData, Reagent } from '@reagent/core';
 import { createTestApp, LeftoverError, type TestAppOptions } from '@reagent/testing';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -131,6 +132,20 @@ it('what the test itself has started is no matter of the application', async () 
     await client.send('hello\n');
     await client.receive('printed\n');
   });
+});
+
+it('a rejection that becomes an exception is told once', async () => {
+  const heard = await withoutRunner(async () => {
+    process.removeAllListeners('unhandledRejection');
+    const app = await createTestApp(PrinterModule).start();
+    const client = await app.connect(Printer);
+    const crash = once(process, 'uncaughtException');
+    await client.send('rejects\n');
+    await crash;
+    const error = (await app.stop().catch((reason: unknown) => reason)) as LeftoverError;
+    expect(error.leftovers).toHaveLength(1);
+  });
+  expect(heard).toHaveLength(1);
 });
 
 it('where nobody else listens, the process ends as it would without the test kit', { timeout: 120_000 }, async () => {
