@@ -1,7 +1,6 @@
-import { chmodSync } from 'node:fs';
+import { once } from 'node:events';
 import type { ListenOptions, Server } from 'node:net';
-import { isMainThread } from 'node:worker_threads';
-import { removeStaleSocket } from './unix-socket.js';
+import { makeSocketFile } from './unix-socket.js';
 
 /** Where to listen: one of `port`, `path` and `fd`. */
 export interface BindTarget {
@@ -32,46 +31,19 @@ export function describeTarget({ port, path, fd, host }: BindTarget): string {
 
 /** Binds a server and starts to accept. Rejects with the system's error; the server can be bound again then. */
 export async function bind(server: Server, target: BindTarget): Promise<void> {
-  if (target.path !== undefined) await removeStaleSocket(target.path);
-  await new Promise<void>((resolve, reject) => {
-    const settle = (error?: Error): void => {
-      server.off('error', settle);
-      server.off('listening', settle);
-      if (error === undefined) resolve();
-      else reject(error);
-    };
-    server.once('error', settle);
-    server.once('listening', settle);
-    listen(server, target);
-  });
+  const { port, path, fd, host, mode, backlog, ipv6Only, reusePort } = target;
+  if (path !== undefined) await makeSocketFile(path, mode, () => listen(server, { path, backlog }));
+  else if (fd !== undefined) await listen(server, { fd, backlog });
+  else await listen(server, { port, ...(host === undefined ? {} : { host }), ipv6Only, reusePort, backlog });
 }
 
-function listen(server: Server, target: BindTarget): void {
-  const { port, path, fd, host, mode, backlog, ipv6Only, reusePort } = target;
-  if (path === undefined) {
-    const options: ListenOptions & { fd?: number; reusePort?: boolean } =
-      fd === undefined ? { port, ipv6Only, reusePort } : { fd };
-    server.listen(fd === undefined && host !== undefined ? { ...options, host, backlog } : { ...options, backlog });
-    return;
-  }
-  if (mode === undefined) {
-    server.listen({ path, backlog });
-    return;
-  }
-  if (!isMainThread) {
-    // Only the main thread may set the mask.
-    server.once('listening', () => chmodSync(path, mode));
-    server.listen({ path, backlog });
-    return;
-  }
-  // The file is made inside `listen`: with the mask set, there is no moment at which it is open to more than `mode` says.
-  const mask = process.umask(0o777 & ~mode);
-  try {
-    server.listen({ path, backlog });
-  } finally {
-    process.umask(mask);
-  }
-  server.once('listening', () => chmodSync(path, mode));
+/** What `listen` takes; the types of the oldest Node.js that is served know some of it only. */
+type ListenTarget = ListenOptions & { readonly fd?: number; readonly reusePort?: boolean };
+
+async function listen(server: Server, target: ListenTarget): Promise<void> {
+  const listening = once(server, 'listening');
+  server.listen(target);
+  await listening;
 }
 
 /** What a bound server has, besides its type, that concerns the options of its connections. */

@@ -4,12 +4,11 @@
 // process that has bound it wants it to: what has connected waits in it while there is nobody to accept.
 
 import { lookup } from 'node:dns/promises';
-import { chmodSync } from 'node:fs';
 import net, { type Server } from 'node:net';
 import { getSystemErrorMap } from 'node:util';
 import type { BindTarget } from './bind.js';
 import type { Endpoint } from './endpoint.js';
-import { removeStaleSocket } from './unix-socket.js';
+import { makeSocketFile } from './unix-socket.js';
 
 /** What Node.js has for a socket; it can be sent along with a message to another process, which then has the same socket. */
 export interface SocketHandle {
@@ -49,27 +48,15 @@ export class BoundSocket {
    * @param target with `reusePort`, several may be bound to one port, and the kernel spreads connections over those that are listened on
    */
   static async bind(target: BindTarget): Promise<BoundSocket> {
-    if (target.path !== undefined) return BoundSocket.#bindPath(target.path, target.mode);
-    if (target.fd !== undefined) return BoundSocket.#made(createHandle(null, null, null, target.fd, 0), target);
+    const { path, mode, fd } = target;
+    if (path !== undefined) {
+      return makeSocketFile(path, mode, () => BoundSocket.#made(createHandle(path, NONE, NONE, undefined, 0), target));
+    }
+    if (fd !== undefined) return BoundSocket.#made(createHandle(null, null, null, fd, 0), target);
     // The first address is the one that `listen` would take.
     const { address, family } = target.host === undefined ? { address: null, family: 4 } : await lookup(target.host);
     const flags = (target.ipv6Only ? IPV6_ONLY : 0) | (target.reusePort ? REUSE_PORT : 0);
     return BoundSocket.#made(createHandle(address, target.port ?? 0, family, undefined, flags), target);
-  }
-
-  static async #bindPath(path: string, mode: number | undefined): Promise<BoundSocket> {
-    await removeStaleSocket(path);
-    // With the mask set, there is no moment at which the file is open to more than `mode` says.
-    const mask = mode === undefined ? undefined : process.umask(0o777 & ~mode);
-    let handle: SocketHandle | number;
-    try {
-      handle = createHandle(path, NONE, NONE, undefined, 0);
-    } finally {
-      if (mask !== undefined) process.umask(mask);
-    }
-    const socket = BoundSocket.#made(handle, { path });
-    if (mode !== undefined) chmodSync(path, mode);
-    return socket;
   }
 
   static #made(handle: SocketHandle | number, { path }: Pick<BindTarget, 'path'>): BoundSocket {

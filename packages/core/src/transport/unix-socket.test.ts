@@ -1,12 +1,12 @@
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runScript } from '../../test/support/run-script.js';
-import { removeStaleSocket } from './unix-socket.js';
+import { makeSocketFile, removeStaleSocket } from './unix-socket.js';
 
 let directory: string;
 beforeEach(async () => {
@@ -62,5 +62,34 @@ describe('removeStaleSocket', () => {
     const path = join(directory, 'notes.txt');
     await writeFile(path, '');
     await expect(removeStaleSocket(join(path, 'below.sock'))).rejects.toMatchObject({ code: 'ENOTDIR' });
+  });
+});
+
+describe('makeSocketFile', () => {
+  it.each([0o600, 0o660, 0o777])('leaves no moment at which the file is open to more or less than %o', async (mode) => {
+    const path = join(directory, 'moment.sock');
+    const server = createServer();
+    const mask = process.umask(0o022);
+    try {
+      const atFirst = await makeSocketFile(path, mode, () => {
+        server.listen(path);
+        return statSync(path).mode & 0o777;
+      });
+      expect(atFirst).toBe(mode);
+      expect(process.umask()).toBe(0o022);
+      expect(statSync(path).mode & 0o777).toBe(mode);
+    } finally {
+      process.umask(mask);
+      server.close();
+    }
+  });
+
+  it('gives the mask back when nothing can be bound', async () => {
+    const mask = process.umask();
+    const binding = makeSocketFile(join(directory, 'never.sock'), 0o600, () => {
+      throw new RangeError('told to');
+    });
+    await expect(binding).rejects.toThrow(RangeError);
+    expect(process.umask()).toBe(mask);
   });
 });

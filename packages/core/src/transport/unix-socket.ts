@@ -1,6 +1,8 @@
+import { chmodSync } from 'node:fs';
 import { lstat, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 
 /** An error as the system would give it, for what only we can know. */
 function systemError(code: string, message: string): Error {
@@ -46,4 +48,33 @@ export async function removeStaleSocket(path: string): Promise<void> {
     // Whoever else has removed it has done what was wanted.
     if (error.code !== 'ENOENT') throw error;
   });
+}
+
+/**
+ * Binds a socket to a path where nobody listens, and gives its file the permissions that it is to have. Rejects with the system's error.
+ *
+ * @param bindPath makes the file before it returns, even if what it returns is a promise
+ */
+export async function makeSocketFile<T>(
+  path: string,
+  mode: number | undefined,
+  bindPath: () => T | Promise<T>,
+): Promise<T> {
+  await removeStaleSocket(path);
+  if (mode === undefined) return bindPath();
+  const made = await masked(mode, bindPath);
+  chmodSync(path, mode);
+  return made;
+}
+
+/** With the mask set, there is no moment at which a file that is made is open to more than `mode` says. */
+function masked<T>(mode: number, make: () => T): T {
+  // Only the main thread may set it.
+  if (!isMainThread) return make();
+  const mask = process.umask(0o777 & ~mode);
+  try {
+    return make();
+  } finally {
+    process.umask(mask);
+  }
 }
