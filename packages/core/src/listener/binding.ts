@@ -3,7 +3,7 @@ import type { Descriptor } from '../descriptor/descriptor.js';
 import { ListenError } from '../errors.js';
 import { type BindTarget, bequeathOptions, describeTarget } from '../transport/bind.js';
 import type { Binder } from '../transport/binder.js';
-import type { Endpoint } from '../transport/endpoint.js';
+import { boundEndpoint, type Endpoint } from '../transport/endpoint.js';
 
 /**
  * A server's hold on its address: bound and released any number of times.
@@ -56,11 +56,7 @@ export class Binding {
     // Bound later, when the application as a whole resumes: it goes on being where it was.
     if (!this.#server.listening) return;
     bequeathOptions(this.#server, this.#descriptor.options);
-    const bound = this.#server.address();
-    this.#endpoint =
-      bound === null || typeof bound === 'string'
-        ? { address: bound ?? target.path ?? '', port: 0, family: 'unix' }
-        : { address: bound.address, port: bound.port, family: bound.family === 'IPv4' ? 'IPv4' : 'IPv6' };
+    this.#endpoint = boundEndpoint(this.#server.address(), target.path);
   }
 
   release(): void {

@@ -4,10 +4,10 @@
 // process that has bound it wants it to: what has connected waits in it while there is nobody to accept.
 
 import { lookup } from 'node:dns/promises';
-import net, { type Server } from 'node:net';
+import net, { type AddressInfo, type Server } from 'node:net';
 import { getSystemErrorMap } from 'node:util';
 import type { BindTarget } from './bind.js';
-import type { Endpoint } from './endpoint.js';
+import { boundEndpoint, type Endpoint } from './endpoint.js';
 import { makeSocketFile } from './unix-socket.js';
 
 /** What Node.js has for a socket; it can be sent along with a message to another process, which then has the same socket. */
@@ -61,18 +61,14 @@ export class BoundSocket {
 
   static #made(handle: SocketHandle | number, { path }: Pick<BindTarget, 'path'>): BoundSocket {
     if (typeof handle === 'number') throw systemError(handle);
-    const name: { address?: string; port?: number; family?: string } = {};
+    const name: Partial<AddressInfo> = {};
     // That a port is taken is told by the first call after `bind`.
     const error = handle.getsockname?.(name) ?? 0;
     if (error !== 0) {
       handle.close();
       throw systemError(error);
     }
-    const { address, port, family } = name;
-    if (address === undefined || port === undefined) {
-      return new BoundSocket(handle, { address: path ?? '', port: 0, family: 'unix' });
-    }
-    return new BoundSocket(handle, { address, port, family: family === 'IPv4' ? 'IPv4' : 'IPv6' });
+    return new BoundSocket(handle, boundEndpoint(name, path));
   }
 
   /** Lets go of it. A Unix socket's file is removed; connections that others can still accept are not touched. */

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { carrierOf } from './held-socket.js';
 
@@ -23,6 +23,19 @@ function endpoint(address: string | undefined, port: number | undefined, family:
   if (address !== undefined && MAPPED.test(address))
     return { address: plainAddress(address), port: port ?? 0, family: 'IPv4' };
   return { address: address ?? '', port: port ?? 0, family: FAMILIES[family ?? ''] ?? 'unix' };
+}
+
+/**
+ * Where a socket is bound.
+ *
+ * @param bound what the system says of it; a string or nothing for one that is no TCP socket
+ * @param path what it was to be bound to, if it is a path
+ */
+export function boundEndpoint(bound: Partial<AddressInfo> | string | null, path = ''): Endpoint {
+  if (typeof bound === 'string') return { address: bound, port: 0, family: 'unix' };
+  const { address, port, family } = bound ?? {};
+  if (address === undefined || port === undefined) return { address: path, port: 0, family: 'unix' };
+  return { address, port, family: family === 'IPv4' ? 'IPv4' : 'IPv6' };
 }
 
 /** What knows the ends: where TLS runs over what is no socket of the system's, only that does. */
