@@ -8,7 +8,7 @@ const source = fileURLToPath(new URL('../src', import.meta.url));
 /** The rooms in the order in which they may import each other at run time: each from those behind it. */
 const floors = ['application', 'workers', 'listener', 'connection', 'codec'];
 /** Rooms that anyone may import. */
-const leaves = ['decorators', 'descriptor', 'telemetry', 'errors.ts', 'timer.ts', 'transport'];
+const leaves = ['decorators', 'descriptor', 'telemetry', 'errors.ts', 'timer.ts', 'transport', 'turns.ts'];
 
 interface Import {
   readonly file: string;

@@ -4,6 +4,7 @@ import { ListenError } from '../errors.js';
 import { type BindTarget, bequeathOptions, describeTarget } from '../transport/bind.js';
 import type { Binder } from '../transport/binder.js';
 import { boundEndpoint, type Endpoint } from '../transport/endpoint.js';
+import { Turns } from '../turns.js';
 
 /**
  * A server's hold on its address: bound and released any number of times.
@@ -14,7 +15,7 @@ export class Binding {
   readonly #server: Server;
   readonly #descriptor: Descriptor;
   #endpoint: Endpoint = { address: '', port: 0, family: 'unix' };
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   readonly #binder: Binder | undefined;
 
   /** @param binder who binds it; `undefined` where nothing is bound, and connections come from elsewhere */
@@ -37,11 +38,7 @@ export class Binding {
 
   /** Runs an operation when the one before has ended, however it ended. */
   inTurn<T>(operation: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(operation);
-    this.#last = done.catch(() => {
-      // Whoever asked for it gets the error; the next operation starts from what has become of it.
-    });
-    return done;
+    return this.#turns.take(operation);
   }
 
   /** Binds, on the port picked the first time where any would do. Throws a ListenError. */

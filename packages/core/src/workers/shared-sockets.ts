@@ -2,6 +2,7 @@ import type { AcceptMode } from '../telemetry/statistics.js';
 import type { BindTarget } from '../transport/bind.js';
 import { BoundSocket, type SocketHandle } from '../transport/bound-socket.js';
 import type { Endpoint } from '../transport/endpoint.js';
+import { Turns } from '../turns.js';
 import type { Order } from './messages.js';
 
 /** A worker as far as sockets are concerned. */
@@ -53,7 +54,7 @@ export class SharedSockets {
   /** The ports that the system has picked, by listener: it is the same one again when it resumes. */
   readonly #picked = new Map<string, number>();
   #last = 0;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(accept: AcceptMode) {
     this.#accept = accept;
@@ -61,13 +62,13 @@ export class SharedSockets {
 
   /** Binds an address before there is a worker that asks for it. Rejects with the system's error. */
   async prepare(listener: string, target: BindTarget): Promise<void> {
-    await this.#inTurn(() => this.#bind(listener, target, 1));
+    await this.#turns.take(() => this.#bind(listener, target, 1));
   }
 
   /** What a worker's listener is to accept from; `undefined` while it is suspended. Rejects with the system's error. */
   share(user: SocketUser, listener: string, target: BindTarget): Promise<Share | undefined> {
     // One after the other: with `port: 0` all of them want what the first one gets.
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (this.#suspended.has(listener)) return undefined;
       const { socket, slot, bound } = await this.#bind(listener, target, user.id);
       return { socket, slot, handle: bound.handle };
@@ -199,14 +200,6 @@ export class SharedSockets {
     const owner = [...this.#addresses].find((address) => overlaps(address, target));
     if (owner === undefined) return;
     throw Object.assign(new Error(`bind EADDRINUSE: ${owner.listener} has that address`), { code: 'EADDRINUSE' });
-  }
-
-  #inTurn<T>(operation: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(operation);
-    this.#turn = done.catch(() => {
-      // Whoever has asked for it gets the error.
-    });
-    return done;
   }
 }
 
