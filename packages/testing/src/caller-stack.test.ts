@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { thrownFrom } from './caller-stack.js';
+import { callerLine, thrownFrom } from './caller-stack.js';
 
 const caller = Object.assign(new Error(), {
   stack: [
@@ -22,4 +22,9 @@ it('gives an error the lines of its caller, without those of this package', () =
       '    at async answers (file:///home/me/app/testing/src/echo.ts:3:3)',
     ].join('\n'),
   );
+});
+
+it('finds the line of its caller', () => {
+  expect(callerLine(caller)).toBe('at /work/packages/testing/src/client/test-client.test.ts:2:2');
+  expect(callerLine(Object.assign(new Error(), { stack: 'Error' }))).toBe('');
 });

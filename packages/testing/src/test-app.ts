@@ -1,6 +1,6 @@
 import type { Application, Connection, Constructor, Listener, StopOptions, Token } from '@reagent/core';
 import type { ApplicationWatch } from './application-watch.js';
-import { thrownFrom } from './caller-stack.js';
+import { callerLine, thrownFrom } from './caller-stack.js';
 import { type CapturedLogger, type LogEntry, troublesOf } from './captured-logger.js';
 import { type ClientTransport, SocketTransport } from './client/client-transport.js';
 import { nextTurn, startTimer } from './client/real-time.js';
@@ -214,7 +214,7 @@ export class TestApp {
       serverErrors: () => [...troublesOf(this.logs), ...this.#crashes],
     });
     this.#clients.push(client);
-    if (client.localPort !== undefined) this.#origins.set(client.localPort, lineOf(caller));
+    if (client.localPort !== undefined) this.#origins.set(client.localPort, callerLine(caller));
     return client;
   }
 
@@ -321,10 +321,4 @@ function nameOf(expected: NonNullable<Parameters<TestApp['expectError']>[0]>): s
     : typeof expected === 'string'
       ? JSON.stringify(expected)
       : String(expected);
-}
-
-/** The line of the test in a stack. */
-function lineOf(error: Error): string {
-  const lines = (error.stack ?? '').split('\n').slice(1);
-  return (lines.find((line) => !line.includes('TestApp.')) ?? '').trim();
 }

@@ -8,6 +8,8 @@ import {
   type ListenerStatistics,
   type ListenerStatus,
   TimeoutError,
+  type TimeoutOptions,
+  type Timeouts,
   type WaitOptions,
 } from '@reagent/core';
 
@@ -36,6 +38,16 @@ export class MockListener extends Listener {
   readonly cert: X509Certificate | undefined;
   readonly env: Environment;
   maxConnections = Infinity;
+  maxConnectionsPerIp = Infinity;
+  /** As a listener's are without a descriptor that says otherwise; `setTimeouts` is the one to change them, unchecked. */
+  timeouts: Timeouts = {
+    proxyHeader: 5_000,
+    handshake: 5_000,
+    idle: Infinity,
+    wait: Infinity,
+    send: 30_000,
+    shutdown: 15_000,
+  };
   /** What `broadcast` was called with. */
   readonly broadcasts: unknown[] = [];
   /** The sockets that `accept` was called with. */
@@ -139,6 +151,14 @@ export class MockListener extends Listener {
 
   resize(acceptors: number): void {
     this.acceptors = acceptors;
+  }
+
+  setTimeouts(changes: TimeoutOptions): void {
+    const timeouts: Record<string, number> = { ...this.timeouts };
+    for (const [name, limit] of Object.entries(changes)) {
+      if (limit !== undefined) timeouts[name] = limit === false ? Infinity : limit;
+    }
+    this.timeouts = timeouts as unknown as Timeouts;
   }
 
   accept(socket: Socket): void {
