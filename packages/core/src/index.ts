@@ -59,6 +59,7 @@ export {
   type ModuleDefinition,
   type ModuleImport,
   type Provider,
+  type ProviderProcess,
 } from './decorators/module.js';
 export { OnAccept } from './decorators/on-accept.js';
 export { OnClose } from './decorators/on-close.js';
@@ -69,7 +70,15 @@ export { OnShutdown } from './decorators/on-shutdown.js';
 export { OnTimeout } from './decorators/on-timeout.js';
 export { type DescriptorSource, Reagent, reagentOf } from './decorators/reagent.js';
 export { singleton } from './decorators/singleton.js';
-export type { AcceptRate, Alarm, Descriptor, DescriptorInput, Scope, Timeouts } from './descriptor/descriptor.js';
+export type {
+  AcceptRate,
+  Alarm,
+  Descriptor,
+  DescriptorInput,
+  Scope,
+  TimeoutOptions,
+  Timeouts,
+} from './descriptor/descriptor.js';
 export {
   ConfigurationError,
   ConnectionClosedError,

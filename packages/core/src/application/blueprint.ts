@@ -11,31 +11,57 @@ import {
   describeReagents,
 } from './descriptors.js';
 import { type InjectionContext, injectionProblems } from './injection.js';
-import { type ListedProvider, readModules } from './modules.js';
+import { isMadeIn, type ListedProvider, type ProcessKind, readModules } from './modules.js';
 
 /** What an application is made of, and all that is wrong with it, as far as that is known before anything is made. */
 export interface Blueprint {
+  /** The providers that are made in this process. */
   readonly providers: readonly ListedProvider[];
+  /** What can be injected into them. */
+  readonly context: InjectionContext;
   readonly reagents: readonly Constructor[];
   /** The listeners, but for those whose descriptors are made by a function of the container. */
   readonly early: DescribedReagents;
   readonly problems: readonly Problem[];
 }
 
-/** @param tls the application's TLS options, loaded */
+/**
+ * @param kind which of the application's processes this is; a supervisor finds what is wrong in the workers too
+ * @param tls the application's TLS options, loaded
+ */
 export function readBlueprint(
   module: ModuleImport,
+  kind: ProcessKind,
   overrides: DescriptorOverrides,
   context: InjectionContext,
   { tls, problems: tlsProblems }: LoadedTls,
 ): Blueprint {
   const { providers, reagents, problems } = readModules(module);
   const early = describeReagents(reagents, overrides, undefined, tls);
+  const supply = supplyOf(kind, providers, context);
+  const serving = kind === 'supervisor' ? supplyOf('worker', providers, context) : supply;
+  const served = injectionProblems(serving.providers, reagents, serving.context);
+  const own = kind === 'supervisor' ? injectionProblems(supply.providers, [], supply.context) : [];
+  // What is made in all processes has the same faults in each.
+  const known = new Set(served.map((problem) => JSON.stringify(problem)));
+  const others = own.filter((problem) => !known.has(JSON.stringify(problem)));
   return {
-    providers,
+    ...supply,
     reagents,
     early,
-    problems: [...problems, ...tlsProblems, ...injectionProblems(providers, reagents, context), ...early.problems],
+    problems: [...problems, ...tlsProblems, ...served, ...others, ...early.problems],
+  };
+}
+
+/** What a kind of process makes of all that is listed, and what it can inject. */
+function supplyOf(
+  kind: ProcessKind,
+  listed: readonly ListedProvider[],
+  context: InjectionContext,
+): Pick<Blueprint, 'providers' | 'context'> {
+  return {
+    providers: listed.filter((provider) => isMadeIn(kind, provider)),
+    context: { ...context, elsewhere: listed.filter((provider) => !isMadeIn(kind, provider)) },
   };
 }
 

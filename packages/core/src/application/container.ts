@@ -7,7 +7,7 @@ import { type Constructor, nameOf } from '../decorators/metadata.js';
 import { type SingletonStore, singletonStore } from '../decorators/singleton.js';
 import { ProviderError } from '../errors.js';
 import { Listener } from '../listener/listener.js';
-import { type InjectionContext, lifetimeCure, tokenName } from './injection.js';
+import { elsewhereReason, type InjectionContext, lifetimeCure, tokenName } from './injection.js';
 import type { ListedProvider } from './modules.js';
 
 /** The instances that live as long as one application. */
@@ -85,12 +85,20 @@ class Providers implements ProviderSet, SingletonStore {
   #failure: ProviderError | undefined;
   #disposal: Promise<void> | undefined;
 
-  constructor({ parent, values = [] }: InjectionContext) {
+  constructor({ parent, values = [], elsewhere = [] }: InjectionContext) {
     this.container = parent.createChildContainer();
     this.container.registerInstance<SingletonStore>(singletonStore, this);
     // Abstract classes are ordinary ones at run time: tsyringe would construct an empty connection.
-    this.container.register(Connection as InjectionToken<unknown>, { useFactory: () => this.#refuse('Connection') });
-    this.container.register(Listener as InjectionToken<unknown>, { useFactory: () => this.#refuse('Listener') });
+    for (const token of [Connection, Listener] as InjectionToken<unknown>[]) {
+      const reason = `a ${tokenName(token)} cannot be injected into what lives as long as the application; ${lifetimeCure}`;
+      this.container.register(token, { useFactory: () => this.#refuse(token, reason) });
+    }
+    for (const provider of elsewhere) {
+      const { token } = provider;
+      this.container.register(token, {
+        useFactory: () => this.#refuse(token, `${tokenName(token)} ${elsewhereReason(provider)}`),
+      });
+    }
     for (const [token, value] of values) this.#give(token, value);
   }
 
@@ -223,10 +231,9 @@ class Providers implements ProviderSet, SingletonStore {
     return this.#failure;
   }
 
-  #refuse(token: string): never {
-    const reason = `a ${token} cannot be injected into what lives as long as the application; ${lifetimeCure}`;
+  #refuse(token: unknown, reason: string): never {
     const asking = this.#making.at(-1);
-    throw asking === undefined ? new ProviderError({ token, reason }) : this.#fail(asking, reason);
+    throw asking === undefined ? new ProviderError({ token: tokenName(token), reason }) : this.#fail(asking, reason);
   }
 
   async #dispose(): Promise<void> {

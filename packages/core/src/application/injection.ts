@@ -18,6 +18,14 @@ export interface InjectionContext {
   /** The container above the application's own: tsyringe's global one, or what `bootstrap` was given. */
   readonly parent: DependencyContainer;
   readonly values?: ProvidedValues;
+  /** What another process of the application makes, and this one does not. */
+  readonly elsewhere?: readonly ListedProvider[];
+}
+
+/** Why something of another process cannot be had here. */
+export function elsewhereReason({ form }: ListedProvider): string {
+  const where = form.process === 'supervisor' ? 'the supervisor' : 'the workers';
+  return `is made in ${where} only; list it with process: 'all' to have one in each process`;
 }
 
 /**
@@ -48,10 +56,12 @@ class InjectionWalk {
   readonly problems: Problem[] = [];
   readonly #provided: ReadonlySet<unknown>;
   readonly #parent: DependencyContainer;
+  readonly #elsewhere: ReadonlyMap<unknown, ListedProvider>;
   readonly #seen = new Set<Constructor>();
   readonly #seenByApplication = new Set<Constructor>();
 
-  constructor(listed: readonly ListedProvider[], { parent, values = [] }: InjectionContext) {
+  constructor(listed: readonly ListedProvider[], { parent, values = [], elsewhere = [] }: InjectionContext) {
+    this.#elsewhere = new Map(elsewhere.map((provider) => [provider.token, provider]));
     this.#provided = new Set<unknown>([...listed.map(({ token }) => token), ...values.map(([token]) => token)]);
     this.#parent = parent;
   }
@@ -113,6 +123,9 @@ class InjectionWalk {
 
   #faultOf({ token, optional }: Parameter, lasting: boolean): { lifetime: boolean; message: string } | undefined {
     if (this.#provided.has(token)) return undefined;
+    const other = this.#elsewhere.get(token);
+    if (other !== undefined)
+      return { lifetime: false, message: `${tokenName(token)}, which ${elsewhereReason(other)}` };
     if (token === Connection || token === Listener) {
       if (!lasting) return undefined;
       return {

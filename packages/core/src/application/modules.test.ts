@@ -226,6 +226,10 @@ describe('what cannot be listed is refused with its place and the cure', () => {
     [{ providers: [{ token: 'x', useClass: undefined }] }, expect.stringContaining('its useClass is undefined')],
     [{ providers: [{ token: 'x', useExisting: undefined }] }, expect.stringContaining('its useExisting is undefined')],
     [
+      { providers: [{ token: 'x', useValue: 5, process: 'primary' as 'worker' }] },
+      "AppModule providers[0]: expected its process to be 'worker', 'supervisor' or 'all', received 'primary'",
+    ],
+    [
       { providers: [{ token: 'x', useFactory: 5 }] },
       'AppModule providers[0]: expected its useFactory to be a function, received 5',
     ],

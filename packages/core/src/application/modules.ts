@@ -9,6 +9,7 @@ import {
   type ModuleImport,
   moduleOf,
   type Provider,
+  type ProviderProcess,
 } from '../decorators/module.js';
 import { reagentOf } from '../decorators/reagent.js';
 import type { Problem } from '../errors.js';
@@ -22,6 +23,14 @@ export interface ListedProvider {
   readonly form: ProviderForm;
   /** The name of the module, for messages. */
   readonly module: string;
+}
+
+/** Which process of an application with workers it is; `undefined` without workers. */
+export type ProcessKind = Exclude<ProviderProcess, 'all'> | undefined;
+
+/** Whether such a process makes a provider. */
+export function isMadeIn(process: ProcessKind, { form }: ListedProvider): boolean {
+  return process === undefined || form.process === 'all' || (form.process ?? 'worker') === process;
 }
 
 /** What the modules of an application come to. */
@@ -46,6 +55,8 @@ export function readModules(root: ModuleImport): ModuleContents {
 }
 
 const circular = 'is undefined, which happens when two files import each other: move what both need into a third file';
+
+const processes: readonly unknown[] = ['worker', 'supervisor', 'all'] satisfies ProviderProcess[];
 
 const fields: readonly string[] = ['imports', 'providers', 'reagents'] satisfies (keyof ModuleDefinition)[];
 
@@ -135,7 +146,7 @@ class ModuleReader {
     for (const [index, provider] of this.#list(where, 'providers', providers).entries()) {
       const fault = faultOfProvider(provider);
       if (fault === undefined) {
-        const form = typeof provider === 'function' ? { token: provider, useClass: provider } : provider;
+        const form: ProviderForm = typeof provider === 'function' ? { token: provider, useClass: provider } : provider;
         // Abstract classes serve as tokens too; tsyringe's type does not say so.
         const token = form.token as InjectionToken<unknown>;
         this.#providers.set(token, { token, form, module: where });
@@ -204,6 +215,9 @@ function faultOfProvider(provider: unknown): string | undefined {
   const [form] = given;
   if (form === undefined) return `expected ${forms}, received ${describe(provider)}; say how to get the value`;
   if (given.length > 1) return `expected one way to get the value, received ${given.join(' and ')}; keep one`;
+  if (provider.process !== undefined && !processes.includes(provider.process)) {
+    return `expected its process to be 'worker', 'supervisor' or 'all', received ${describe(provider.process)}`;
+  }
   const value = provider[form];
   if (form === 'useValue') return undefined;
   if (value === undefined) return `its ${form} ${circular}`;

@@ -1,5 +1,5 @@
 import type { InjectionToken } from 'tsyringe';
-import { type Constructor, nameOf, type Token } from '../decorators/metadata.js';
+import type { Constructor, Token } from '../decorators/metadata.js';
 import type { DescriptorInput } from '../descriptor/descriptor.js';
 import { ConfigurationError, StateError } from '../errors.js';
 import type { Listener, StopOptions } from '../listener/listener.js';
@@ -13,8 +13,9 @@ import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
 import { Application, type WorkerIdentity } from './application.js';
 import { Certificates } from './certificates.js';
 import type { ProviderSet } from './container.js';
-import { type DescribedReagent, describeReagents, requireReagent, thereAre } from './descriptors.js';
+import { type DescribedReagent, describeReagents, requireReagent } from './descriptors.js';
 import { injectionProblems } from './injection.js';
+import { missingListener, missingProviders } from './missing.js';
 
 /** An application: reagents in, listeners out. It can be injected, so it is there before its providers are. */
 export class RunningApplication extends Application {
@@ -52,14 +53,12 @@ export class RunningApplication extends Application {
   /** From now on it has providers, which it disposes when it stops. */
   equip(providers: ProviderSet): void {
     this.#made = providers;
+    // One of them has stopped it while they were made.
+    this.#stopped = this.#stopped?.finally(() => providers.dispose());
   }
 
   get #providers(): ProviderSet {
-    if (this.#made === undefined) {
-      throw new StateError(
-        'the application is not up yet: its providers are being made, one of which asks for another through it',
-      );
-    }
+    if (this.#made === undefined) throw missingProviders();
     return this.#made;
   }
 
@@ -72,9 +71,8 @@ export class RunningApplication extends Application {
       typeof nameOrClass === 'string'
         ? this.#pool.get(nameOrClass)
         : this.listeners.find((listener) => this.#reagents.get(listener) === nameOrClass);
-    if (found !== undefined) return found;
-    const asked = typeof nameOrClass === 'function' ? `of ${nameOf(nameOrClass)}` : `named ${String(nameOrClass)}`;
-    throw new StateError(`there is no listener ${asked}; ${thereAre(this.listeners.map(({ name }) => name))}`);
+    if (found === undefined) throw missingListener(nameOrClass, this.listeners);
+    return found;
   }
 
   resolve<T>(token: Token<T>): T {
@@ -171,7 +169,7 @@ export class RunningApplication extends Application {
     await this.#pool.stop(options);
     this.#certificates.clear();
     try {
-      await this.#providers.dispose();
+      await this.#made?.dispose();
     } finally {
       this.#tellClosed();
     }

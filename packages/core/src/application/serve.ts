@@ -7,7 +7,7 @@ import { loadTls, readBlueprint, refuse } from './blueprint.js';
 import type { BootstrapOptions } from './bootstrap-options.js';
 import { makeProviders } from './container.js';
 import { describeReagents } from './descriptors.js';
-import type { InjectionContext, ProvidedValues } from './injection.js';
+import type { ProvidedValues } from './injection.js';
 import { RunningApplication } from './running-application.js';
 
 /** What of an application is the process's that serves it. */
@@ -35,8 +35,14 @@ export async function serve(
     [Logger as InjectionToken<unknown>, logger],
     [Application as InjectionToken<unknown>, application],
   ];
-  const context: InjectionContext = { parent, values };
-  const { providers, reagents, early, problems } = readBlueprint(module, overrides, context, secure);
+  const kind = worker === undefined ? undefined : 'worker';
+  const { providers, context, reagents, early, problems } = readBlueprint(
+    module,
+    kind,
+    overrides,
+    { parent, values },
+    secure,
+  );
   refuse(problems);
 
   const made = await makeProviders(providers, context);

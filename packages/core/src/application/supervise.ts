@@ -11,12 +11,13 @@ import { checkWorkers, type WorkersInput } from '../workers/workers-options.js';
 import { Application } from './application.js';
 import { loadTls, readBlueprint, refuse } from './blueprint.js';
 import type { BootstrapOptions } from './bootstrap-options.js';
+import { makeProviders } from './container.js';
 import type { DescribedReagent } from './descriptors.js';
 import type { ProvidedValues } from './injection.js';
 import { SupervisedApplication } from './supervised-application.js';
 
 /** The one that this process has, until its workers are gone. */
-let supervising: Supervisor | undefined;
+let supervising: SupervisedApplication | undefined;
 
 /** Starts an application in worker processes, which this process supervises: all of it, or nothing. */
 export async function supervise(
@@ -30,25 +31,39 @@ export async function supervise(
   }: Omit<BootstrapOptions, 'workers'>,
 ): Promise<SupervisedApplication> {
   requireFirstProcess();
-  // Which values there will be in the workers is enough to tell what can be injected.
+  const checked = checkWorkers(workers);
+  const supervisor = new Supervisor(checked.options, logger);
+  const application = new SupervisedApplication(supervisor);
   const values: ProvidedValues = [
     [Logger as InjectionToken<unknown>, logger],
-    [Application as InjectionToken<unknown>, undefined],
+    [Application as InjectionToken<unknown>, application],
   ];
-  const secure = loadTls(options.secure);
-  const { reagents, early, problems } = readBlueprint(module, overrides, { parent, values }, secure);
-  const checked = checkWorkers(workers);
+  const { providers, context, reagents, early, problems } = readBlueprint(
+    module,
+    'supervisor',
+    overrides,
+    { parent, values },
+    loadTls(options.secure),
+  );
   refuse([...checked.problems, ...listenProblems(options), ...problems]);
 
-  const supervisor = new Supervisor(checked.options, logger);
-  supervising = supervisor;
-  void supervisor.over.then(() => {
+  supervising = application;
+  void application.closed.then(() => {
     supervising = undefined;
   });
-  // A port that is taken is found before there is a process for it.
-  if (early.complete) await prepare(supervisor, early.described);
-  await supervisor.start();
-  return new SupervisedApplication(supervisor, reagents);
+  try {
+    application.equip(await makeProviders(providers, context), reagents);
+    // A port that is taken is found before there is a process for it.
+    if (early.complete) await prepare(supervisor, early.described);
+    await supervisor.start();
+  } catch (error) {
+    await application.stop({ timeout: 0 }).catch((failure: unknown) => {
+      // What failed first is what the caller has to know.
+      logger.error({ err: failure }, 'and what had been started could not be stopped cleanly');
+    });
+    throw error;
+  }
+  return application;
 }
 
 async function prepare(supervisor: Supervisor, described: readonly DescribedReagent[]): Promise<void> {
@@ -57,7 +72,6 @@ async function prepare(supervisor: Supervisor, described: readonly DescribedReag
     try {
       await supervisor.prepare(descriptor.name, target);
     } catch (error) {
-      await supervisor.stop();
       throw new ListenError(descriptor.name, describeTarget(target), error as Error);
     }
   }

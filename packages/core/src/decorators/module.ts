@@ -2,17 +2,30 @@ import type { DependencyContainer } from 'tsyringe';
 import { type Constructor, metadataKeys, type Token } from './metadata.js';
 
 /**
+ * In which processes of an application with workers something is made: in each worker, in their supervisor, or in all of them.
+ *
+ * The supervisor is the place for what an application has once, such as a schedule. Without workers, one process makes everything.
+ */
+export type ProviderProcess = 'worker' | 'supervisor' | 'all';
+
+/** What a provider that names its token may say besides. */
+interface ProviderPlace {
+  /** Default: `'worker'`. */
+  readonly process?: ProviderProcess;
+}
+
+/**
  * Something the container gives to who asks for its token: a class, which is its own token, or a token with the way to get its value.
  *
- * Each is one instance per application, made before anything listens, in the order listed (imported modules first). A factory gets
- * the container and may be async; what is listed after it may ask for its result.
+ * Each is one instance per application and process, made before anything listens, in the order listed (imported modules first). A factory
+ * gets the container and may be async; what is listed after it may ask for its result.
  */
 export type Provider =
   | Constructor
-  | { readonly token: Token; readonly useClass: Constructor }
-  | { readonly token: Token; readonly useValue: unknown }
-  | { readonly token: Token; readonly useFactory: (container: DependencyContainer) => unknown }
-  | { readonly token: Token; readonly useExisting: Token };
+  | (ProviderPlace & { readonly token: Token; readonly useClass: Constructor })
+  | (ProviderPlace & { readonly token: Token; readonly useValue: unknown })
+  | (ProviderPlace & { readonly token: Token; readonly useFactory: (container: DependencyContainer) => unknown })
+  | (ProviderPlace & { readonly token: Token; readonly useExisting: Token });
 
 /** A module class with what this import of it adds, as a static `forRoot(options)` returns it. */
 export interface DynamicModule extends ModuleDefinition {

@@ -65,18 +65,18 @@ export class Supervisor implements WorkerObserver {
     return this.#sockets.prepare(listener, target);
   }
 
-  /** Starts the workers. Resolves when all of them listen; if one does not, all are ended, and it rejects with that one's error. */
+  /** Starts the workers. Resolves when all of them listen; if one does not, it rejects with that one's error, and is to be stopped. */
   async start(): Promise<void> {
+    this.#requireStarting();
+    const starting = this.#places.map(async (place) => {
+      place.current = this.#fork(place);
+      await place.current.ready;
+    });
     try {
-      const starting = this.#places.map(async (place) => {
-        place.current = this.#fork(place);
-        await place.current.ready;
-      });
       await Promise.all(starting);
-    } catch (error) {
-      // What failed first is what the caller has to know.
-      await this.stop({ timeout: 0 }).catch((failure: unknown) => this.#notClean(failure));
-      throw error;
+    } finally {
+      // Workers that were ended meanwhile would tell of that.
+      this.#requireStarting();
     }
     this.#state = 'running';
     this.#hearts.start(
@@ -87,11 +87,6 @@ export class Supervisor implements WorkerObserver {
     for (const place of this.#places) if (place.current === undefined) this.#restartLater(place, 0);
     this.#settle();
     this.logger.info({ workers: this.#places.length, accept: this.#options.accept }, 'workers listen');
-  }
-
-  /** Lets go of what was prepared, when there are to be no workers after all. */
-  abandon(): void {
-    this.#sockets.close();
   }
 
   /** What is known of the listeners that have not stopped, in the order in which they were bound. */
@@ -250,6 +245,10 @@ export class Supervisor implements WorkerObserver {
 
   get #processes(): readonly WorkerProcess[] {
     return this.#places.flatMap(({ processes }) => processes);
+  }
+
+  #requireStarting(): void {
+    if (this.#state !== 'starting') throw new StateError('the application was stopped while it started');
   }
 
   #requireRunning(what: string): void {

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { Connection } from '../connection/connection.js';
 import type { Environment } from '../connection/environment.js';
+import type { Timeouts } from '../descriptor/descriptor.js';
 import { StateError } from '../errors.js';
 import { CountWatch } from '../listener/count-watch.js';
 import { Listener, type ListenerStatus, type WaitOptions } from '../listener/listener.js';
@@ -85,6 +86,22 @@ export class WorkersListener extends Listener {
 
   set maxConnections(_limit: number) {
     this.#perWorker('maxConnections');
+  }
+
+  get maxConnectionsPerIp(): number {
+    return this.#perWorker('maxConnectionsPerIp');
+  }
+
+  set maxConnectionsPerIp(_limit: number) {
+    this.#perWorker('maxConnectionsPerIp');
+  }
+
+  get timeouts(): Timeouts {
+    return this.#perWorker('timeouts');
+  }
+
+  setTimeouts(): void {
+    this.#perWorker('setTimeouts()');
   }
 
   stats(): ListenerStatistics {
