@@ -77,9 +77,23 @@ async function failing({ start }: Transport, hook: Hook, fail: () => unknown) {
   return { app, listener: app.listener(Failing), client, bystander, errors, closed };
 }
 
+type Failed = Awaited<ReturnType<typeof failing>>;
+
 async function stillServed(client: TestClient): Promise<void> {
   await client.send('still here?');
   await client.receive('still here?');
+}
+
+/** Its connection has ended with the error that it was told to fail with, which is told once, and the other is served as before. */
+async function endedAlone({ app, listener, bystander, errors, closed }: Failed): Promise<void> {
+  expect(await closed.take()).toMatchObject({
+    first: true,
+    reason: { kind: 'error', error: { message: 'told to' } },
+  });
+  await stillServed(bystander);
+  expect(errors.all.map(({ message }) => message)).toEqual(['told to']);
+  expect(logged(app, 'told to')).toBe(1);
+  expect(listener.stats()).toMatchObject({ handlerErrors: 1, connections: { active: 1, closed: { error: 1 } } });
 }
 
 /** The events that carry an error with this message. */
@@ -144,45 +158,24 @@ overEveryTransport('errors', (transport) => {
     });
 
     it('OnConnection', async () => {
-      const { app, listener, bystander, errors, closed } = await failing(transport, 'connection', fail);
-      await using _ = app;
-      expect(await closed.take()).toMatchObject({
-        first: true,
-        reason: { kind: 'error', error: { message: 'told to' } },
-      });
-      await stillServed(bystander);
-      expect(errors.all.map(({ message }) => message)).toEqual(['told to']);
-      expect(logged(app, 'told to')).toBe(1);
-      expect(listener.stats()).toMatchObject({ handlerErrors: 1, connections: { active: 1, closed: { error: 1 } } });
+      const failed = await failing(transport, 'connection', fail);
+      await using _ = failed.app;
+      await endedAlone(failed);
     });
 
     it('OnData', async () => {
-      const { app, listener, client, bystander, errors, closed } = await failing(transport, 'data', fail);
-      await using _ = app;
-      await client.send('x');
-      await leave(client);
-      expect(await closed.take()).toMatchObject({
-        first: true,
-        reason: { kind: 'error', error: { message: 'told to' } },
-      });
-      await stillServed(bystander);
-      expect(errors.all.map(({ message }) => message)).toEqual(['told to']);
-      expect(logged(app, 'told to')).toBe(1);
-      expect(listener.stats()).toMatchObject({ handlerErrors: 1, connections: { active: 1, closed: { error: 1 } } });
+      const failed = await failing(transport, 'data', fail);
+      await using _ = failed.app;
+      await failed.client.send('x');
+      await leave(failed.client);
+      await endedAlone(failed);
     });
 
     it('OnTimeout', async () => {
-      const { app, listener, client, bystander, errors, closed } = await failing(transport, 'timeout', fail);
-      await using _ = app;
-      await leave(client);
-      expect(await closed.take()).toMatchObject({
-        first: true,
-        reason: { kind: 'error', error: { message: 'told to' } },
-      });
-      await stillServed(bystander);
-      expect(errors.all.map(({ message }) => message)).toEqual(['told to']);
-      expect(logged(app, 'told to')).toBe(1);
-      expect(listener.stats()).toMatchObject({ handlerErrors: 1, connections: { active: 1, closed: { error: 1 } } });
+      const failed = await failing(transport, 'timeout', fail);
+      await using _ = failed.app;
+      await leave(failed.client);
+      await endedAlone(failed);
     });
 
     it('OnShutdown', async () => {
