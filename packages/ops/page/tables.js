@@ -58,6 +58,19 @@ function cell(column, className = '') {
   return element;
 }
 
+/**
+ * The cell that says what its row is about.
+ *
+ * @param {...HTMLElement} content
+ */
+function headCell(...content) {
+  const element = document.createElement('th');
+  element.setAttribute('role', 'rowheader');
+  element.scope = 'row';
+  element.append(...content);
+  return element;
+}
+
 /** How full something is: a number in words, and a bar where there is a limit. */
 class Meter {
   element = span('meter');
@@ -140,13 +153,9 @@ class Rows {
 /** @param {HTMLElement} body */
 export function listenerRows(body) {
   return new Rows(body, (row) => {
-    const head = document.createElement('th');
-    head.setAttribute('role', 'rowheader');
-    head.scope = 'row';
     const name = span('name');
     const status = span('status');
     const address = span('soft address');
-    head.append(name, status, address);
     const connections = cell('Connections');
     const open = new Meter();
     const waiting = span('soft');
@@ -168,7 +177,7 @@ export function listenerRows(body) {
     const bytes = two('Bytes in / out');
     const failures = two('Errors');
     const numbers = [accepted, rejected, messages, bytes, failures];
-    row.append(head, connections, acceptors, ...numbers.map(({ element }) => element));
+    row.append(headCell(name, status, address), connections, acceptors, ...numbers.map(({ element }) => element));
 
     return (/** @type {ListenerRow} */ { listener, lately, rejections, errors, handshakes }) => {
       setText(name, listener.name);
@@ -217,18 +226,14 @@ export function listenerRows(body) {
  */
 export function workerRows(body) {
   return new Rows(body, (row) => {
-    const head = document.createElement('th');
-    head.setAttribute('role', 'rowheader');
-    head.scope = 'row';
     const name = span('name');
     const status = span('status');
     const pid = span('soft');
-    head.append(name, status, pid);
     const connections = cell('Connections', 'number');
     const accepted = cell('Accepted', 'number');
     const rejected = cell('Rejected', 'number');
     const restarts = cell('Restarts', 'number');
-    row.append(head, connections, accepted, rejected, restarts);
+    row.append(headCell(name, status, pid), connections, accepted, rejected, restarts);
 
     return (/** @type {WorkerReport} */ worker) => {
       const figures = Object.values(worker.listeners);
@@ -285,15 +290,11 @@ function pairOfRates(first, second, format) {
  */
 export function reasonRows(body, meanings, withLately) {
   return new Rows(body, (row) => {
-    const head = document.createElement('th');
-    head.setAttribute('role', 'rowheader');
-    head.scope = 'row';
     const name = span('name');
     const meaning = span('soft');
-    head.append(name, meaning);
     const lately = cell('5 minutes', 'number');
     const always = cell('Since start', 'number');
-    row.append(head, ...(withLately ? [lately, always] : [always]));
+    row.append(headCell(name, meaning), ...(withLately ? [lately, always] : [always]));
     return (/** @type {{ reason: string, lately: number, always: number }} */ item) => {
       setText(name, item.reason);
       setText(meaning, meanings[item.reason] ?? '');
