@@ -170,6 +170,146 @@ describe('an entry', () => {
   });
 });
 
+describe('a duration that is changed', () => {
+  it('to a shorter one counts from when an entry was last active, and for whom it is over already expires soon', () => {
+    const { deadlines, expired } = noting();
+    const old = entry('old');
+    deadlines.add(old);
+    vi.advanceTimersByTime(DURATION / 2);
+    const young = entry('young');
+    deadlines.add(young);
+    const changedAt = performance.now();
+    deadlines.duration = 128;
+    expect(deadlines.duration).toBe(128);
+    vi.advanceTimersByTime(1_000);
+    expect(expired.map(({ name }) => name)).toEqual(['old', 'young']);
+    const [first, second] = expired.map(({ at }) => at - changedAt) as [number, number];
+    expect(first).toBeLessThanOrEqual(4);
+    expect(second).toBeGreaterThanOrEqual(128);
+    expect(second).toBeLessThanOrEqual(128 + 4);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('to a longer one gives an entry the rest of that', () => {
+    const { deadlines, expired } = noting();
+    const item = entry('a');
+    deadlines.add(item);
+    vi.advanceTimersByTime(DURATION - 1);
+    deadlines.duration = 6_400;
+    vi.advanceTimersByTime(6_400 - DURATION);
+    expect(expired).toEqual([]);
+    vi.advanceTimersByTime(1 + 200);
+    expect(expired).toHaveLength(1);
+  });
+
+  it('to none and back keeps entries without a timer, those included that come meanwhile', () => {
+    const { deadlines, names } = noting();
+    const [before, gone] = [entry('before'), entry('gone')];
+    deadlines.add(before);
+    deadlines.add(gone);
+    deadlines.duration = Infinity;
+    expect(vi.getTimerCount()).toBe(0);
+    vi.advanceTimersByTime(10 * DURATION);
+    deadlines.add(entry('meanwhile'));
+    deadlines.delete(gone);
+    deadlines.duration = DURATION;
+    vi.advanceTimersByTime(LATEST);
+    expect(names()).toEqual(['before']);
+    vi.advanceTimersByTime(DURATION);
+    expect(names()).toEqual(['before', 'meanwhile']);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('does not bring back an entry whose time limit is void', () => {
+    const { deadlines, names } = noting();
+    const item = entry('a');
+    deadlines.add(item);
+    item.active = Infinity;
+    deadlines.duration = 64;
+    expect(vi.getTimerCount()).toBe(0);
+    item.active = performance.now();
+    deadlines.add(item);
+    vi.advanceTimersByTime(64 + 2);
+    expect(names()).toEqual(['a']);
+  });
+
+  it.each([1, 100, 6_400, Infinity])(
+    'to %s ms by one that expires holds for those that were due with it',
+    (changed) => {
+      const { deadlines, expired } = noting(DURATION, () => {
+        deadlines.duration = changed;
+      });
+      const since = performance.now();
+      deadlines.add(entry('first'));
+      deadlines.add(entry('second'));
+      vi.advanceTimersByTime(DURATION + LATEST);
+      const isLonger = changed > DURATION;
+      expect(expired.map(({ name }) => name)).toEqual(isLonger ? ['first'] : ['first', 'second']);
+      if (changed === Infinity) {
+        expect(vi.getTimerCount()).toBe(0);
+        return;
+      }
+      vi.advanceTimersByTime(2 * 6_400);
+      expect(expired).toHaveLength(2);
+      if (isLonger) expect((expired[1]?.at ?? 0) - since).toBeLessThanOrEqual(changed + 2 * (changed / 64));
+      expect(vi.getTimerCount()).toBe(0);
+    },
+  );
+
+  it('however often, never has an entry expire early, or more than two slots late', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: 500 }), { minLength: 1, maxLength: 10 }),
+        fc.array(fc.record({ after: fc.integer({ min: 0, max: 900 }), duration: fc.integer({ min: 1, max: 2_000 }) }), {
+          maxLength: 8,
+        }),
+        (delays, changes) => {
+          const { deadlines, expired } = noting();
+          let changedAt = performance.now();
+          const late: number[] = [];
+          const added = delays.map((delay, index) => {
+            vi.advanceTimersByTime(delay);
+            const added = entry(String(index));
+            deadlines.add(added);
+            return added;
+          });
+          const look = () => {
+            for (const { name, at } of expired.splice(0)) {
+              const due = Math.max((added[Number(name)] as Entry).active + deadlines.duration, changedAt);
+              late.push(at - due);
+              expect(at - due).toBeGreaterThanOrEqual(0);
+              expect(at - due).toBeLessThanOrEqual(2 * Math.ceil(deadlines.duration / 64));
+            }
+          };
+          // Those that have expired while others were still being added had the first duration.
+          look();
+          for (const { after, duration } of changes) {
+            vi.advanceTimersByTime(after);
+            look();
+            deadlines.duration = duration;
+            changedAt = performance.now();
+          }
+          vi.advanceTimersByTime(2 * deadlines.duration + 10);
+          look();
+          expect(late).toHaveLength(delays.length);
+          expect(vi.getTimerCount()).toBe(0);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it('means nothing to entries that are forgotten', () => {
+    const { deadlines, names } = noting();
+    deadlines.add(entry('a'));
+    deadlines.clear();
+    expect(vi.getTimerCount()).toBe(0);
+    deadlines.duration = 10;
+    vi.advanceTimersByTime(DURATION * 2);
+    expect(names()).toEqual([]);
+  });
+});
+
 describe('the timer', () => {
   it('runs only while there are entries', () => {
     const { deadlines } = noting();

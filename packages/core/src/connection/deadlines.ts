@@ -14,25 +14,43 @@ const LONGEST_TICK = 2 ** 31 - 1;
 export class Deadlines<T> {
   readonly #slots = new Map<number, Set<T>>();
   readonly #slotOf = new Map<T, number>();
-  readonly #tick: number;
+  #duration: number;
+  #tick: number;
   #timer: NodeJS.Timeout | undefined;
   /** Slots up to this one have been looked at. */
   #swept = 0;
 
   constructor(
     /** Milliseconds. */
-    readonly duration: number,
+    duration: number,
     /** When the entry was last active, as `performance.now()`; `Infinity` if its time limit is void until it is added again. */
     private readonly activity: (entry: T) => number,
     private readonly expired: (entry: T) => void,
   ) {
-    this.#tick = Math.min(LONGEST_TICK, Math.max(1, Math.ceil(duration / SLOTS_PER_DURATION)));
+    this.#duration = duration;
+    this.#tick = tickOf(duration);
+  }
+
+  /** Milliseconds; `Infinity` while there is no limit. */
+  get duration(): number {
+    return this.#duration;
+  }
+
+  /** Holds for all entries, each from when it was last active: those for which it is too late already expire with the next tick. */
+  set duration(duration: number) {
+    if (duration === this.#duration) return;
+    const entries = [...this.#slotOf.keys()];
+    this.clear();
+    this.#duration = duration;
+    this.#tick = tickOf(duration);
+    for (const entry of entries) if (this.activity(entry) !== Infinity) this.add(entry);
   }
 
   /** Starts the time of an entry; does nothing if it runs already. */
   add(entry: T): void {
-    if (this.duration === Infinity || this.#slotOf.has(entry)) return;
-    if (this.#timer === undefined) {
+    if (this.#slotOf.has(entry)) return;
+    // Without a limit entries are kept all the same, for the day when there is one.
+    if (this.#timer === undefined && this.#duration !== Infinity) {
       this.#swept = this.#slotAt(performance.now());
       this.#timer = setInterval(() => {
         const now = performance.now();
@@ -42,7 +60,7 @@ export class Deadlines<T> {
       // Waiting for a time limit is no reason to keep a process that has nothing else to do.
       this.#timer.unref();
     }
-    this.#place(entry, this.activity(entry) + this.duration);
+    this.#place(entry, this.activity(entry) + this.#duration);
   }
 
   delete(entry: T): void {
@@ -53,6 +71,13 @@ export class Deadlines<T> {
     entries?.delete(entry);
     if (entries?.size === 0) this.#slots.delete(slot);
     if (this.#slotOf.size === 0) this.#stop();
+  }
+
+  /** Forgets all entries. */
+  clear(): void {
+    this.#slots.clear();
+    this.#slotOf.clear();
+    this.#stop();
   }
 
   #slotAt(time: number): number {
@@ -69,7 +94,8 @@ export class Deadlines<T> {
   }
 
   #sweep(now: number): void {
-    if (this.#timer === undefined) return;
+    const timer = this.#timer;
+    if (timer === undefined) return;
     const current = this.#slotAt(now);
     while (this.#swept < current) {
       const slot = ++this.#swept;
@@ -80,10 +106,15 @@ export class Deadlines<T> {
         // One that expired just now may have had it deleted, or added anew.
         if (this.#slotOf.get(entry) !== slot) continue;
         this.#slotOf.delete(entry);
-        const due = this.activity(entry) + this.duration;
+        const due = this.activity(entry) + this.#duration;
         if (due === Infinity) continue;
-        if (due > now) this.#place(entry, due);
-        else this.expired(entry);
+        if (due > now) {
+          this.#place(entry, due);
+          continue;
+        }
+        this.expired(entry);
+        // That has changed the duration, and with it every slot; or it was the last entry.
+        if (this.#timer !== timer) return;
       }
     }
     if (this.#slotOf.size === 0) this.#stop();
@@ -93,4 +124,8 @@ export class Deadlines<T> {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
+}
+
+function tickOf(duration: number): number {
+  return Math.min(LONGEST_TICK, Math.max(1, Math.ceil(duration / SLOTS_PER_DURATION)));
 }

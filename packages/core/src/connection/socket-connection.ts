@@ -83,6 +83,8 @@ export class SocketConnection<In, Out>
   /** What `handOver` was called with, until its turn comes. */
   #nextOwner: object | undefined;
   #timedOut = false;
+  /** The idle limit that has passed, in milliseconds: there may be another one when `@OnTimeout` has decided. */
+  #passedLimit = 0;
   #shutdownAsked = false;
   /** An error that `@OnError` has not been told of yet. */
   #error: Error | undefined;
@@ -191,6 +193,11 @@ export class SocketConnection<In, Out>
     this.#resetBecause({ kind: 'shutdown' });
   }
 
+  /** From now on there is an idle limit: its time runs from here, since nobody has noted when the client was last heard. */
+  idleBegins(): void {
+    this.#keep();
+  }
+
   idleExpired(): void {
     if (this.#isEnding || this.#phase === 'failing') return;
     const handlerWaits = this.#isReaderWaiting || this.#link?.wants === true;
@@ -201,6 +208,7 @@ export class SocketConnection<In, Out>
       return;
     }
     this.#timedOut = true;
+    this.#passedLimit = this.host.idle?.duration ?? 0;
     this.#attention = true;
     this.#pump();
   }
@@ -769,6 +777,7 @@ export class SocketConnection<In, Out>
   }
 
   #keep(): void {
+    if (this.isClosed) return;
     this.touch();
     this.host.idle?.add(this.#self);
   }
@@ -785,7 +794,7 @@ export class SocketConnection<In, Out>
   }
 
   #idleTimeout(): void {
-    if (!this.#isEnding) this.#fail(new TimeoutError('idle', this.host.idle?.duration ?? 0));
+    if (!this.#isEnding) this.#fail(new TimeoutError('idle', this.#passedLimit));
   }
 
   // Ending.

@@ -17,7 +17,7 @@ const NOTHING = { bytesRead: 0, bytesWritten: 0 } as const;
 /** What is known of a connection over a socket: who it is, whose it is, and how it ended. What happens to it is not decided here. */
 export abstract class SocketFacts<In, Out> extends Connection<In, Out> implements Admitted {
   readonly id = ++lastId;
-  readonly ip: string;
+  ip: string;
   counted: boolean;
   protected readonly host: ConnectionHost;
   readonly proxy: ProxyHeader | undefined;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Problem } from '../errors.js';
 import { PRIVATE_NETWORKS } from '../transport/proxy-protocol/trusted-networks.js';
-import { checkDescriptor } from './check.js';
+import { checkDescriptor, checkTimeouts } from './check.js';
 import type { Descriptor } from './descriptor.js';
 
 function accepted(input: unknown): Descriptor {
@@ -371,6 +371,37 @@ describe('an unknown field is refused with the one that was meant', () => {
     expect(refusal('acceptRate.period', { acceptRate: { perIp: 1, interval: 1, period: 1 } })).toContain(
       'is no field of acceptRate',
     );
+  });
+});
+
+describe('changes of time limits', () => {
+  test('are what is set of them, without the defaults of the others', () => {
+    expect(checkTimeouts({ idle: 60_000, send: false, wait: Infinity, shutdown: undefined })).toEqual({
+      timeouts: { idle: 60_000, send: Infinity, wait: Infinity },
+    });
+    expect(checkTimeouts({})).toEqual({ timeouts: {} });
+    expect(checkTimeouts(undefined)).toEqual({ timeouts: {} });
+  });
+
+  test.each([
+    [{ idle: 0 }, 'timeouts.idle', 'expected whole milliseconds from 1 to 2147483647, or false for off, received 0'],
+    [
+      { send: 'x' },
+      'timeouts.send',
+      "expected whole milliseconds from 1 to 2147483647, or false for off, received 'x'",
+    ],
+    [{ idel: 5 }, 'timeouts.idel', 'is no field of timeouts; did you mean timeouts.idle?'],
+    [{ nothing: 5 }, 'timeouts.nothing', 'is no field of timeouts; remove it'],
+    [5, 'timeouts', 'expected an object such as { idle: 60000 }, received 5'],
+    [null, 'timeouts', 'expected an object such as { idle: 60000 }, received null'],
+  ])('%o are refused as in a descriptor', (changes, path, message) => {
+    expect(checkTimeouts(changes)).toEqual({ problems: [{ path, message }] });
+    expect(refusal(path, { port: 0, timeouts: changes })).toBe(message);
+  });
+
+  test('do not lead to a field that is none of them', () => {
+    const message = 'is no field of timeouts; remove it';
+    expect(checkTimeouts({ port: 5 })).toEqual({ problems: [{ path: 'timeouts.port', message }] });
   });
 });
 

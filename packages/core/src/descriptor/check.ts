@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import type { Problem } from '../errors.js';
 import { networkProblem } from '../transport/proxy-protocol/trusted-networks.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
-import type { Descriptor } from './descriptor.js';
+import type { Descriptor, Timeouts } from './descriptor.js';
 import { fieldPath } from './field-path.js';
 import { describe, type Finding, type Subject } from './findings.js';
 import { fieldPaths, schema } from './schema.js';
@@ -48,6 +48,26 @@ export function checkTlsOptions(
   const findings = [...('findings' in parsed ? parsed.findings : []), ...tlsConflicts(input, root)];
   if ('fields' in parsed && findings.length === 0) return { options: parsed.fields };
   return { problems: findings.map(([path, message]) => ({ path, message })) };
+}
+
+/** Checks changes of time limits by the rules of a descriptor's `timeouts`: what of them is set, or all that is wrong with them. */
+export function checkTimeouts(
+  changes: unknown,
+): { timeouts: Partial<Timeouts> } | { problems: Pick<Problem, 'path' | 'message'>[] } {
+  const root = ['timeouts'];
+  const parsed = parse(schema.shape.timeouts, {
+    input: changes,
+    name: 'timeouts',
+    root,
+    fields: () => fieldPaths().filter((path) => path.startsWith('timeouts.')),
+    isSecret: () => false,
+  });
+  if (!('fields' in parsed)) return { problems: parsed.findings.map(([path, message]) => ({ path, message })) };
+  // A field that is undefined counts as left out, and the defaults of those that are left out are not asked for.
+  const given = Object.entries(parsed.fields).filter(
+    ([field]) => (changes as Partial<Timeouts> | undefined)?.[field as keyof Timeouts] !== undefined,
+  );
+  return { timeouts: Object.fromEntries(given) };
 }
 
 function parseDescriptor(input: unknown): { fields: z.output<typeof schema> } | { findings: Finding[] } {

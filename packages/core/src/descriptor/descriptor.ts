@@ -66,6 +66,9 @@ export interface Timeouts {
   readonly shutdown: number;
 }
 
+/** Time limits, in whole milliseconds of 1 or more; `false` or `Infinity` turns one off. What is left out gets its default, or stays. */
+export type TimeoutOptions = { readonly [Key in keyof Timeouts]?: number | false | undefined };
+
 /**
  * What a listener is told. Of `port`, `path` and `fd` exactly one is required; what else is left out gets its default.
  *
@@ -112,7 +115,7 @@ export interface DescriptorInput<C extends Codec<any, any> = Codec<any, any>> {
   /** What `listener.env` starts with. Default: `{}`. */
   readonly env?: Readonly<Record<string | symbol, unknown>> | undefined;
   /** Time limits, in whole milliseconds of 1 or more; `false` or `Infinity` turns one off. */
-  readonly timeouts?: { readonly [Key in keyof Timeouts]?: number | false | undefined } | undefined;
+  readonly timeouts?: TimeoutOptions | undefined;
   /**
    * Requires the header of the PROXY protocol, with which a load balancer tells for whom it has connected. `true` takes versions 1 and
    * 2 from loopback, link-local and private networks. Default: `false`.

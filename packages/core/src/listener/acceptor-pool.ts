@@ -38,6 +38,12 @@ export class AcceptorPool {
     return this.#waiting.size + this.#returning.size;
   }
 
+  /** Those who wait, for their first step or their next. */
+  *queue(): Iterable<Arrival> {
+    yield* this.#waiting;
+    yield* this.#returning;
+  }
+
   /** Sets a client up now if an acceptor is free, else when one becomes free. */
   enter(arrival: Arrival): void {
     if (this.waiting === 0 && this.#take(arrival)) this.step(arrival);

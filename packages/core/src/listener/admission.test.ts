@@ -195,6 +195,71 @@ describe('an address', () => {
   });
 });
 
+it('a wait that is shortened, lengthened or taken back holds for those who wait already', () => {
+  const desk = new Desk({ maxConnections: 1 });
+  desk.come();
+  const first = desk.come();
+  vi.advanceTimersByTime(1_000);
+  const second = desk.come();
+  desk.admission.waitTimeout = 6_400;
+  vi.advanceTimersByTime(5_399);
+  expect(desk.refused).toEqual([]);
+  vi.advanceTimersByTime(201);
+  expect(desk.refused).toEqual([{ arrival: first, reason: 'wait' }]);
+  desk.admission.waitTimeout = Infinity;
+  vi.advanceTimersByTime(100_000);
+  expect(vi.getTimerCount()).toBe(0);
+  expect(desk.refused).toHaveLength(1);
+  desk.admission.waitTimeout = 64;
+  vi.advanceTimersByTime(2);
+  expect(desk.refused.map(({ arrival }) => arrival)).toEqual([first, second]);
+});
+
+it('an address is counted rightly, however often its limit comes and goes while clients do', () => {
+  const addresses = ['a', 'b', 'c'] as const;
+  const step = fc.record({
+    call: fc.constantFrom('come', 'come', 'come', 'leave', 'abandon', 'limit'),
+    pick: fc.nat(9),
+    limit: fc.constantFrom(Infinity, 1, 2, 3),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+      const desk = new Desk({ maxConnections: 4, maxWaiting: 4 });
+      const { admission } = desk;
+      const present = new Map<Arrival, string>();
+      const counts = (address: string) => [...present.values()].filter((other) => other === address).length;
+      for (const { call, pick, limit } of steps) {
+        const address = addresses[pick % 3] as string;
+        const one = [...present.keys()][pick];
+        if (call === 'come') {
+          const isOver = admission.asksForAddresses && counts(address) >= admission.maxConnectionsPerIp;
+          // An address that does not matter is not asked for.
+          const comer = desk.come(admission.asksForAddresses ? address : '');
+          const [refused] = desk.refused.splice(0);
+          if (isOver) expect(refused?.reason).toBe('maxConnectionsPerIp');
+          else expect(refused?.reason).toBe(present.size === 8 ? 'maxConnections' : undefined);
+          if (refused === undefined) present.set(comer, address);
+        } else if (call === 'limit') {
+          admission.maxConnectionsPerIp = limit;
+          if (admission.asksForAddresses) {
+            for (const [client, address] of present) if (client.ip === '') admission.locate(client, address);
+          }
+        } else if (one !== undefined && call === 'leave' && desk.inside.includes(one)) {
+          present.delete(one);
+          admission.leave(one);
+        } else if (one !== undefined && call === 'abandon' && admission.abandon(one)) {
+          present.delete(one);
+        }
+        expect([...admission.queue]).toHaveLength(admission.waiting);
+        for (const address of addresses) {
+          const expected = counts(address) >= admission.maxConnectionsPerIp ? 'maxConnectionsPerIp' : undefined;
+          if (admission.asksForAddresses) expect(admission.refusal(address)).toBe(expected);
+        }
+      }
+    }),
+  );
+});
+
 it('whoever comes and goes in whatever order, no limit is passed and nothing is left', () => {
   const step = fc.record({
     call: fc.constantFrom('come', 'come', 'leave', 'exempt', 'abandon', 'limit'),

@@ -23,9 +23,10 @@ export class Admission {
   readonly #waiting = new Fifo<Arrival>();
   readonly #waits: Deadlines<Arrival>;
   readonly #perIp = new Map<string, number>();
-  readonly #maxPerIp: number;
   readonly #maxWaiting: number;
   readonly #rate: RateLimit | undefined;
+  /** Whoever is in is counted where the address is known; for the others there is `locate`. */
+  maxConnectionsPerIp: number;
   #maxConnections: number;
   #active = 0;
   #waking = false;
@@ -33,7 +34,7 @@ export class Admission {
   constructor(limits: AdmissionLimits, desk: AdmissionDesk) {
     this.#desk = desk;
     this.#maxConnections = limits.maxConnections;
-    this.#maxPerIp = limits.maxConnectionsPerIp;
+    this.maxConnectionsPerIp = limits.maxConnectionsPerIp;
     this.#maxWaiting = limits.maxWaiting;
     this.#rate = limits.acceptRate === undefined ? undefined : new RateLimit(limits.acceptRate);
     this.#waits = new Deadlines(
@@ -50,7 +51,7 @@ export class Admission {
 
   /** Whether a client's address matters. */
   get asksForAddresses(): boolean {
-    return this.#rate !== undefined || this.#maxPerIp !== Infinity;
+    return this.#rate !== undefined || this.maxConnectionsPerIp !== Infinity;
   }
 
   get waiting(): number {
@@ -66,11 +67,21 @@ export class Admission {
     this.#wake();
   }
 
+  /** Milliseconds that a client may wait, those included that do already. */
+  set waitTimeout(timeout: number) {
+    this.#waits.duration = timeout;
+  }
+
+  /** Those who wait for room, in order. */
+  get queue(): Iterable<Arrival> {
+    return this.#waiting;
+  }
+
   /** Why a client at this address is not even to wait; `undefined` if it may. */
   refusal(ip: string): RejectReason | undefined {
     if (ip === '') return undefined;
     if (this.#rate !== undefined && !this.#rate.take(ip)) return 'acceptRate';
-    if ((this.#perIp.get(ip) ?? 0) >= this.#maxPerIp) return 'maxConnectionsPerIp';
+    if ((this.#perIp.get(ip) ?? 0) >= this.maxConnectionsPerIp) return 'maxConnectionsPerIp';
     return undefined;
   }
 
@@ -82,6 +93,12 @@ export class Admission {
     return refusal;
   }
 
+  /** Counts a client that came when nobody asked for its address. */
+  locate(client: Admitted, ip: string): void {
+    client.ip = ip;
+    this.#count(ip, 1);
+  }
+
   /** Admits a client, has it wait for room, or turns it away. Whoever comes in must go out by `leave`. */
   enter(arrival: Arrival): void {
     this.#count(arrival.ip, 1);
@@ -89,7 +106,7 @@ export class Admission {
       this.#admit(arrival);
     } else if (this.#waiting.size < this.#maxWaiting) {
       this.#waiting.push(arrival);
-      if (this.#waits.duration !== Infinity) arrival.since = performance.now();
+      arrival.since = performance.now();
       this.#waits.add(arrival);
     } else {
       this.#turnAway(arrival, 'maxConnections');
@@ -155,8 +172,9 @@ export class Admission {
     }
   }
 
+  // Without a limit too, where the address is known anyway: there may be one before they have left.
   #count(ip: string, change: 1 | -1): void {
-    if (this.#maxPerIp === Infinity || ip === '') return;
+    if (ip === '') return;
     const count = (this.#perIp.get(ip) ?? 0) + change;
     if (count === 0) this.#perIp.delete(ip);
     else this.#perIp.set(ip, count);

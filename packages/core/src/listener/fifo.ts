@@ -8,6 +8,11 @@ export class Fifo<T> {
     return this.#entries.size;
   }
 
+  /** The entries in order. */
+  [Symbol.iterator](): IterableIterator<T> {
+    return this.#entries.keys();
+  }
+
   push(entry: T): void {
     const node: Node<T> = { entry, previous: this.#last, next: undefined };
     this.#entries.set(entry, node);

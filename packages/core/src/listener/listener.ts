@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Connection } from '../connection/connection.js';
 import type { Environment } from '../connection/environment.js';
+import type { TimeoutOptions, Timeouts } from '../descriptor/descriptor.js';
 import type { ListenerStatistics } from '../telemetry/statistics.js';
 import type { Endpoint } from '../transport/endpoint.js';
 
@@ -39,7 +40,7 @@ export abstract class Listener {
   abstract readonly secure: boolean;
   /** The certificate that clients are shown who ask for no other name; `undefined` where it is not secure. */
   abstract readonly cert: X509Certificate | undefined;
-  /** Values that every connection's `env` falls back to. */
+  /** Values that every connection's `env` falls back to: what is set or deleted here, open connections see as well. */
   abstract readonly env: Environment;
   abstract readonly status: ListenerStatus;
   /** The connections whose `@OnConnection` was entered and that have not closed. */
@@ -47,6 +48,33 @@ export abstract class Listener {
 
   /** Connections that may be open at a time. Setting it takes effect at once: a higher one lets waiters in, a lower one closes nothing. */
   abstract maxConnections: number;
+
+  /**
+   * Connections that one address may have. Setting it takes effect at once, and closes nothing: who is connected already counts, and whoever
+   * comes to an address that has as many is refused. Where nobody has asked for addresses before, setting it asks each open connection for
+   * its own, which takes some microseconds each.
+   */
+  abstract maxConnectionsPerIp: number;
+
+  /** The time limits in force. */
+  abstract readonly timeouts: Timeouts;
+
+  /**
+   * Changes time limits; those that are left out, or `undefined`, stay as they are.
+   *
+   * - `idle`, `send`, `wait`, `proxyHeader`, `handshake`: for whoever comes, and at once for whoever is there: time that has passed counts,
+   *   and one for whom it is over already is dealt with soon. Where there was no `idle` before, open connections are idle from now on.
+   *   A `startTls()` or a `recv()` of `@OnConnection` that is under way keeps its `handshake`.
+   * - `shutdown`: for the next `stop()`. One under way is shortened by another `stop({ timeout })`.
+   *
+   * @example
+   * ```ts
+   * listener.setTimeouts({ idle: 10_000, send: false });
+   * ```
+   *
+   * @throws ConfigurationError with all that is wrong, as of a descriptor's `timeouts`; nothing is changed then
+   */
+  abstract setTimeouts(changes: TimeoutOptions): void;
 
   abstract stats(): ListenerStatistics;
 

@@ -4,7 +4,7 @@ import type { HandshakeOutcome } from '../connection/connection-host.js';
 import { Deadlines } from '../connection/deadlines.js';
 import type { Environment } from '../connection/environment.js';
 import { isPromise } from '../connection/promise-like.js';
-import type { Descriptor } from '../descriptor/descriptor.js';
+import type { Descriptor, Timeouts } from '../descriptor/descriptor.js';
 import { TimeoutError, TlsError } from '../errors.js';
 import { type HookEvent, hookTracing, traceHook } from '../telemetry/channels.js';
 import type { FloodGate } from '../telemetry/flood-gate.js';
@@ -62,10 +62,22 @@ export class SetUp implements ArrivalDesk {
     const since = (arrival: Arrival): number => arrival.since;
     const { proxyHeader, handshake } = descriptor.timeouts;
     this.#headers = new Deadlines(proxyHeader, since, (arrival) =>
-      this.#headerFailed(arrival, new TimeoutError('proxyHeader', proxyHeader)),
+      this.#headerFailed(arrival, new TimeoutError('proxyHeader', this.#headers.duration)),
     );
-    this.#steps = new Deadlines(handshake, since, (arrival) => this.#stepExpired(arrival, handshake));
+    this.#steps = new Deadlines(handshake, since, (arrival) => this.#stepExpired(arrival, this.#steps.duration));
     this.acceptors = new AcceptorPool(descriptor.acceptors, (arrival) => this.#step(arrival));
+  }
+
+  /** All who are admitted and no connections yet. */
+  *clients(): Iterable<Arrival> {
+    yield* this.acceptors.queue();
+    yield* this.#slow;
+  }
+
+  /** From now on, for those under way as well. */
+  setTimeouts({ proxyHeader, handshake }: Timeouts): void {
+    this.#headers.duration = proxyHeader;
+    this.#steps.duration = handshake;
   }
 
   /** The listener stops: refuses those who keep it waiting. */

@@ -9,8 +9,9 @@ import type { ConnectionHost, HandshakeOutcome } from '../connection/connection-
 import { Deadlines } from '../connection/deadlines.js';
 import { type Environment, rootEnvironment } from '../connection/environment.js';
 import { SocketConnection } from '../connection/socket-connection.js';
-import type { Descriptor } from '../descriptor/descriptor.js';
-import { StateError } from '../errors.js';
+import { checkTimeouts } from '../descriptor/check.js';
+import type { Descriptor, TimeoutOptions, Timeouts } from '../descriptor/descriptor.js';
+import { ConfigurationError, StateError } from '../errors.js';
 import { channels, type HandshakeEvent } from '../telemetry/channels.js';
 import { FloodGate } from '../telemetry/flood-gate.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -64,11 +65,12 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   readonly counters = new Counters();
   readonly codec: Codec<unknown, unknown>;
   readonly highWaterMark: number;
-  readonly idle: Deadlines<AnyConnection> | undefined;
-  readonly startTimeout: number;
+  idle: Deadlines<AnyConnection> | undefined;
+  startTimeout: number;
   readonly send: Deadlines<AnyConnection>;
   readonly linger: Deadlines<AnyConnection>;
   readonly #descriptor: Descriptor;
+  #timeouts: Timeouts;
   readonly #owners: Owners;
   readonly #server: Server;
   readonly #admission: Admission;
@@ -109,13 +111,10 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.codec = descriptor.codec ?? bytes();
     const { options, timeouts } = descriptor;
     this.highWaterMark = options.highWaterMark;
+    this.#timeouts = Object.freeze({ ...timeouts });
     this.startTimeout = timeouts.handshake;
-    const heard = (connection: AnyConnection): number => connection.lastActive;
     const sent = (connection: AnyConnection): number => connection.lastSent;
-    this.idle =
-      timeouts.idle === Infinity
-        ? undefined
-        : new Deadlines(timeouts.idle, heard, (connection) => connection.idleExpired());
+    this.idle = idleDeadlines(timeouts.idle);
     this.send = new Deadlines(timeouts.send, sent, (connection) => connection.sendExpired());
     this.linger = new Deadlines(LINGER, sent, (connection) => connection.lingerExpired());
     this.gate = new FloodGate(logger, { listener: descriptor.name });
@@ -163,7 +162,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   get shutdownTimeout(): number {
-    return this.#descriptor.timeouts.shutdown;
+    return this.#timeouts.shutdown;
   }
 
   get secure(): boolean {
@@ -193,6 +192,49 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   set maxConnections(limit: number) {
     requireCount('maxConnections', limit, limit === Infinity);
     this.#admission.maxConnections = limit;
+  }
+
+  get maxConnectionsPerIp(): number {
+    return this.#admission.maxConnectionsPerIp;
+  }
+
+  set maxConnectionsPerIp(limit: number) {
+    requireCount('maxConnectionsPerIp', limit, limit === Infinity);
+    this.#admission.maxConnectionsPerIp = limit;
+    if (!this.#asksForAddresses) return;
+    for (const client of this.#admission.queue) this.#locate(client);
+    for (const client of this.#setUp.clients()) this.#locate(client);
+    for (const connection of this.#connections) this.#locate(connection);
+  }
+
+  get timeouts(): Timeouts {
+    return this.#timeouts;
+  }
+
+  setTimeouts(changes: TimeoutOptions): void {
+    const checked = checkTimeouts(changes);
+    if ('problems' in checked) {
+      throw new ConfigurationError(checked.problems.map((problem) => ({ where: this.name, ...problem })));
+    }
+    const timeouts = Object.freeze({ ...this.#timeouts, ...checked.timeouts });
+    this.#timeouts = timeouts;
+    this.startTimeout = timeouts.handshake;
+    this.send.duration = timeouts.send;
+    this.#admission.waitTimeout = timeouts.wait;
+    this.#setUp.setTimeouts(timeouts);
+    this.#limitIdleness(timeouts.idle);
+  }
+
+  #limitIdleness(timeout: number): void {
+    if (this.idle !== undefined && timeout !== Infinity) {
+      this.idle.duration = timeout;
+    } else if (this.idle !== undefined) {
+      this.idle.clear();
+      this.idle = undefined;
+    } else if (timeout !== Infinity) {
+      this.idle = idleDeadlines(timeout);
+      for (const connection of this.#connections) connection.idleBegins();
+    }
   }
 
   resize(acceptors: number): void {
@@ -320,7 +362,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     return this.#watch.wait(this.#open, predicate, timeout);
   }
 
-  stop({ timeout = this.#descriptor.timeouts.shutdown }: StopOptions = {}): Promise<void> {
+  stop({ timeout = this.#timeouts.shutdown }: StopOptions = {}): Promise<void> {
     this.#stopped ??= this.#drain();
     if (this.#status === 'stopped') return this.#stopped;
     // Each call may shorten the time that is left, so that the one who is in a hurry need not know of the others.
@@ -389,9 +431,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       return;
     }
     this.counters.accepted++;
-    // Asking the system for it is a good part of what a short connection costs.
-    const isProxied = this.#trusted !== undefined;
-    const ip = this.#admission.asksForAddresses && !isProxied ? plainAddress(socket.remoteAddress ?? '') : '';
+    const ip = this.#asksForAddresses ? plainAddress(socket.remoteAddress ?? '') : '';
     const refusal = this.#refusal(socket, ip);
     if (refusal !== undefined) {
       this.#refuse(socket, refusal);
@@ -402,6 +442,16 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     if (!this.#setUp.beginsWithTls) hold(socket, arrival);
     this.#admission.enter(arrival);
     if (arrival.state === 'waiting') this.#setUp.wait(arrival);
+  }
+
+  /** Asking the system for them is a good part of what a short connection costs. Where there is a PROXY header, it tells them. */
+  get #asksForAddresses(): boolean {
+    return this.#admission.asksForAddresses && this.#trusted === undefined;
+  }
+
+  /** Has a client counted that came when its address did not matter. */
+  #locate(client: Arrival | AnyConnection): void {
+    if (client.ip === '') this.#admission.locate(client, client.remote.address);
   }
 
   #refusal(socket: Socket, ip: string): RejectReason | undefined {
@@ -507,6 +557,8 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
       connection.abandon(this.#owners.hooks.className, asError(error));
       return;
     }
+    // A hook has set a limit just now: until here, it was neither among those who are set up nor among the connections.
+    if (this.#asksForAddresses) this.#locate(connection);
     this.#connections.add(connection);
     connection.start(owner, this.#owners.hooks);
     if (arrival.ended) connection.socketEnded();
@@ -573,6 +625,16 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 /** Milliseconds since it came; `undefined` if nobody wanted to know then. */
 function waitOf({ arrivedAt }: Arrival): number | undefined {
   return arrivedAt === undefined ? undefined : performance.now() - arrivedAt;
+}
+
+/** For those who are not heard; `undefined` where nobody listens for that. */
+function idleDeadlines(timeout: number): Deadlines<AnyConnection> | undefined {
+  if (timeout === Infinity) return undefined;
+  return new Deadlines(
+    timeout,
+    (connection) => connection.lastActive,
+    (connection) => connection.idleExpired(),
+  );
 }
 
 function requireCount(what: string, value: number, allowed = false): void {
