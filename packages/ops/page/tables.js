@@ -1,7 +1,7 @@
 // The tables: rows that stay where they are while their figures change.
 
 import { setText, span } from './document.js';
-import { formatByteRate, formatBytes, formatCount, formatRate } from './format.js';
+import { formatByteRate, formatBytes, formatCount, formatDelay, formatPercent, formatRate } from './format.js';
 import { total } from './history.js';
 
 /**
@@ -232,8 +232,11 @@ export function workerRows(body) {
     const connections = cell('Connections', 'number');
     const accepted = cell('Accepted', 'number');
     const rejected = cell('Rejected', 'number');
+    const cpu = cell('CPU', 'number');
+    const memory = cell('Memory', 'number');
+    const delay = cell('Loop delay', 'number');
     const restarts = cell('Restarts', 'number');
-    row.append(headCell(name, status, pid), connections, accepted, rejected, restarts);
+    row.append(headCell(name, status, pid), connections, accepted, rejected, cpu, memory, delay, restarts);
 
     return (/** @type {WorkerReport} */ worker) => {
       const figures = Object.values(worker.listeners);
@@ -255,6 +258,10 @@ export function workerRows(body) {
         rejected,
         sum((listener) => total(listener.connections.rejected)),
       );
+      const { condition } = worker;
+      setText(cpu, condition === undefined ? '–' : formatPercent(condition.cpu));
+      setText(memory, condition === undefined ? '–' : formatBytes(condition.residentBytes));
+      setText(delay, condition === undefined ? '–' : formatDelay(condition.eventLoopDelay.p99));
       setText(restarts, formatCount(worker.restarts));
       restarts.dataset.alarm = String(worker.restarts > 0);
     };

@@ -1,4 +1,4 @@
-import type { Application, ApplicationStatistics, ListenerStatistics } from '@reagent/core';
+import type { Application, ListenerStatistics } from '@reagent/core';
 
 /** What a listener counts, with the limits that the counts are measured against. */
 export interface ListenerFigures extends ListenerStatistics {
@@ -14,17 +14,12 @@ export interface WorkerFigures extends ListenerFigures {
   readonly worker: string | undefined;
 }
 
-/** The workers of an application. */
-export type Workers = NonNullable<ApplicationStatistics['workers']>;
-
 /** The figures of all listeners at this moment, in the order in which they were bound; those of workers added up, their limits too. */
 export function figuresOf(application: Application): ListenerFigures[] {
-  const { listeners, workers } = application.stats();
+  const { listeners } = application.stats();
   return application.listeners.flatMap(({ name, secure, maxConnections }) => {
     const statistics = listeners[name];
-    if (statistics === undefined) return [];
-    const processes = workers?.processes.filter((worker) => worker.listeners[name] !== undefined).length ?? 1;
-    return [{ ...statistics, secure, maxConnections: maxConnections * Math.max(1, processes) }];
+    return statistics === undefined ? [] : [{ ...statistics, secure, maxConnections }];
   });
 }
 
@@ -32,12 +27,17 @@ export function figuresOf(application: Application): ListenerFigures[] {
 export function figuresOfWorkers(application: Application): WorkerFigures[] {
   const { workers } = application.stats();
   if (workers === undefined) return figuresOf(application).map((figures) => ({ ...figures, worker: undefined }));
-  return workers.processes.flatMap(({ id, listeners }) =>
-    application.listeners.flatMap(({ name, secure, maxConnections }) => {
+  const { processes } = workers;
+  return application.listeners.flatMap(({ name, secure, maxConnections }) => {
+    const serving = processes.filter(({ listeners }) => listeners[name] !== undefined);
+    const numbers = new Set(serving.map(({ id }) => id)).size;
+    return serving.flatMap(({ id, listeners }) => {
       const statistics = listeners[name];
-      return statistics === undefined ? [] : [{ ...statistics, secure, maxConnections, worker: String(id) }];
-    }),
-  );
+      if (statistics === undefined) return [];
+      // Each worker has the same limit.
+      return [{ ...statistics, secure, maxConnections: maxConnections / numbers, worker: String(id) }];
+    });
+  });
 }
 
 /** The sum of counts that are kept apart by reason. */

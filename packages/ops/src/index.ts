@@ -2,10 +2,11 @@
 
 export { Counter, Gauge, Histogram, Registry, Summary } from 'prom-client';
 export type { DelaySummary } from './event-loop-delay.js';
-export type { ListenerFigures, Workers } from './figures.js';
+export type { ListenerFigures } from './figures.js';
 export { Ops } from './ops.js';
 export { OpsServer } from './ops-server.js';
 export { OpsOptions } from './options.js';
 export type { Readiness } from './readiness.js';
 export type { ListenerSample, Sample } from './recorder.js';
-export type { OperationsReport } from './report.js';
+export type { OperationsReport, WorkerReport, WorkersReport } from './report.js';
+export type { WorkerCondition } from './workers/messages.js';

@@ -5,7 +5,8 @@ import { checkOptions, OpsOptions } from './options.js';
 import { serve } from './serve.js';
 
 /**
- * Serves an application's metrics, health and a live page over HTTP, on a port of their own.
+ * Serves an application's metrics, health and a live page over HTTP, on a port of their own. Where there are workers, their supervisor
+ * serves them for all.
  *
  * | path | |
  * |---|---|
@@ -23,9 +24,9 @@ import { serve } from './serve.js';
  */
 @Module({
   providers: [
-    { token: OpsOptions, useFactory: withoutOptions },
-    { token: Registry, useFactory: () => new Registry() },
-    { token: OpsServer, useFactory: (container: DependencyContainer) => serve(container) },
+    { token: OpsOptions, useFactory: withoutOptions, process: 'all' },
+    { token: Registry, useFactory: () => new Registry(), process: 'all' },
+    { token: OpsServer, useFactory: (container: DependencyContainer) => serve(container), process: 'all' },
   ],
 })
 // biome-ignore lint/complexity/noStaticOnlyClass: a module is a class, and this one has options
@@ -38,7 +39,7 @@ export class Ops {
    */
   static forRoot(options: OpsOptions): DynamicModule {
     checkOptions(options);
-    return { module: Ops, providers: [{ token: OpsOptions, useValue: options }] };
+    return { module: Ops, providers: [{ token: OpsOptions, useValue: options, process: 'all' }] };
   }
 }
 

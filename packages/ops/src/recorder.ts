@@ -3,6 +3,7 @@
 import type { Application, RejectReason } from '@reagent/core';
 import { type DelaySummary, EventLoopDelay } from './event-loop-delay.js';
 import { figuresOf, type ListenerFigures, sum } from './figures.js';
+import type { WorkerSurvey } from './workers/worker-survey.js';
 
 /** How far back samples go, in milliseconds. */
 export const SPAN = 300_000;
@@ -37,7 +38,7 @@ export interface Sample {
   /** Milliseconds since 1970. */
   readonly time: number;
   readonly listeners: Readonly<Record<string, ListenerSample>>;
-  /** Since the sample before. */
+  /** Since the sample before; where there are workers, that of the one that was latest, over a second. */
   readonly eventLoopDelay: DelaySummary;
   /** Seconds of CPU time that the process has used so far. */
   readonly cpuSeconds: number;
@@ -49,21 +50,26 @@ export class Recorder {
   readonly #application: Application;
   readonly #delay = new EventLoopDelay();
   readonly #delayed: (seconds: number) => void;
+  readonly #survey: WorkerSurvey | undefined;
   #samples: Sample[] = [];
   #timer: NodeJS.Timeout | undefined;
   #lastAsked = -Infinity;
 
-  /** @param delayed is told every delay of the event loop, in seconds */
-  constructor(application: Application, delayed: (seconds: number) => void) {
+  /**
+   * @param delayed is told every delay of this process's event loop, in seconds
+   * @param survey where there are workers
+   */
+  constructor(application: Application, delayed: (seconds: number) => void, survey?: WorkerSurvey) {
     this.#application = application;
     this.#delayed = delayed;
+    this.#survey = survey;
     // The first has nothing in it, and all that happens from now on is more than that.
     this.#record();
   }
 
   /** How late the event loop was in the time before the last sample. */
   get eventLoopDelay(): DelaySummary {
-    return this.#delay.latest;
+    return this.#survey?.eventLoopDelay ?? this.#delay.latest;
   }
 
   /** The samples after a moment, the oldest first. From now on somebody looks. */
@@ -103,7 +109,7 @@ export class Recorder {
     this.#samples.push({
       time,
       listeners: Object.fromEntries(figuresOf(this.#application).map((figures) => [figures.name, sampleOf(figures)])),
-      eventLoopDelay: this.#delay.latest,
+      eventLoopDelay: this.eventLoopDelay,
       cpuSeconds: (user + system) / 1e6,
       residentBytes: process.memoryUsage.rss(),
     });

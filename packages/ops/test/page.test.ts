@@ -154,7 +154,7 @@ describe.skipIf(chromium === undefined)(
         .first()
         .waitFor();
       const second = table.getByRole('row', { name: /^2 ?died/ });
-      expect(await second.getByRole('cell').allTextContents()).toEqual(['0', '0', '0', '3']);
+      expect(await second.getByRole('cell').allTextContents()).toEqual(['0', '0', '0', '–', '–', '–', '3']);
       expect(await page.locator('#fact-kind').textContent()).toBe('Supervisor');
       await page.unrouteAll({ behavior: 'wait' });
     });

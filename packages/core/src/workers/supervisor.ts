@@ -89,6 +89,10 @@ export class Supervisor implements WorkerObserver {
     this.logger.info({ workers: this.#places.length, accept: this.#options.accept }, 'workers listen');
   }
 
+  get isStopping(): boolean {
+    return this.#state === 'stopping';
+  }
+
   /** What is known of the listeners that have not stopped, in the order in which they were bound. */
   get facts(): readonly ListenerFacts[] {
     return this.#ledger.facts;

@@ -118,6 +118,7 @@ export class WorkersListener extends Listener {
 
   #status(known: ListenerStatistics | undefined): ListenerStatus {
     if (!this.#supervisor.facts.some(({ name }) => name === this.#name)) return 'stopped';
+    if (this.#supervisor.isStopping) return 'draining';
     return this.#supervisor.isSuspended(this.#name) ? 'suspended' : (known?.status ?? 'starting');
   }
 

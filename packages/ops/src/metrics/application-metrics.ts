@@ -1,5 +1,5 @@
 import type { Application, ListenerStatus } from '@reagent/core';
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import { figuresOfWorkers, type ListenerFigures, sum, type WorkerFigures } from '../figures.js';
 import { readinessOf } from '../readiness.js';
 import { versions } from '../versions.js';
@@ -106,9 +106,6 @@ const counters: readonly Figure[] = [
 
 const statuses: readonly ListenerStatus[] = ['starting', 'listening', 'suspended', 'draining', 'stopped'];
 
-/** Upper bounds, in seconds. Up to a few milliseconds is what a loop that has something to do has anyway. */
-const delayBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
-
 /** The metrics of one application in a registry. */
 export class ApplicationMetrics {
   readonly #application: Application;
@@ -117,7 +114,6 @@ export class ApplicationMetrics {
   readonly #counters: readonly (readonly [Counter, Figure['value']])[];
   readonly #ready: Gauge;
   readonly #status: Gauge;
-  readonly #delay: Histogram;
   #workers: WorkerMetrics | undefined;
 
   constructor(application: Application, registry: Registry) {
@@ -141,23 +137,12 @@ export class ApplicationMetrics {
       new Counter({ name, help, labelNames, registers }),
       value,
     ]);
-    this.#delay = new Histogram({
-      name: 'reagent_event_loop_delay_seconds',
-      help: 'How late the event loop came to its timers.',
-      buckets: delayBuckets,
-      registers,
-    });
     new Gauge({
       name: 'reagent_build_info',
       help: 'The version of reagent; always 1.',
       labelNames: ['version'],
       registers,
     }).set({ version: versions.core }, 1);
-  }
-
-  /** One look at the event loop found it late by so many seconds. */
-  eventLoopDelayed(seconds: number): void {
-    this.#delay.observe(seconds);
   }
 
   /** Takes over the application's figures, so that a scrape has them all of one moment. */
@@ -169,8 +154,9 @@ export class ApplicationMetrics {
     for (const figures of figuresOfWorkers(this.#application)) this.#add(figures);
     const { workers } = this.#application.stats();
     // Whoever has no workers is spared metrics without a value.
-    if (workers !== undefined) this.#workers ??= new WorkerMetrics(this.#registry);
-    this.#workers?.update(workers);
+    if (workers === undefined) return;
+    this.#workers ??= new WorkerMetrics(this.#registry);
+    this.#workers.update(workers);
   }
 
   /** Adds, as there are two workers of one number while one replaces the other. */

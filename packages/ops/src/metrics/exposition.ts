@@ -1,4 +1,7 @@
-import { Registry } from 'prom-client';
+import { type MetricObject, type MetricObjectWithValues, type MetricValue, Registry } from 'prom-client';
+
+/** A metric as a registry has it, more of which than the library's type says. */
+type Collected = MetricObject & { get(): Promise<MetricObjectWithValues<MetricValue<string>>> };
 
 /** The formats that a scraper may ask for. */
 export type ExpositionFormat = 'text' | 'openmetrics';
@@ -20,6 +23,13 @@ export async function expose(registry: Registry, format: ExpositionFormat): Prom
 function openMetricsOf(registry: Registry): Pick<Registry, 'metrics'> {
   const view: Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE> = Object.create(registry);
   view.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
-  view.getMetricsAsArray = () => registry.getMetricsAsArray().map((metric) => Object.create(metric));
+  view.getMetricsAsArray = () => registry.getMetricsAsArray().map(viewOf);
+  return view;
+}
+
+function viewOf(metric: MetricObject): MetricObject {
+  const view: Collected = Object.create(metric);
+  // What was merged from several processes gives the name that it had there.
+  view.get = async () => ({ ...(await (metric as Collected).get()), name: view.name });
   return view;
 }

@@ -1,10 +1,10 @@
 // The metrics of an application with workers, as its supervisor knows them.
 
-import type { Application, ListenerStatistics } from '@reagent/core';
+import type { Application, ListenerStatistics, WorkerStatistics } from '@reagent/core';
 import { Registry } from 'prom-client';
 import { expect, it } from 'vitest';
 import { parseExposition, sampleValue } from '../../test/support/exposition.js';
-import { figuresOf, type Workers } from '../figures.js';
+import { figuresOf } from '../figures.js';
 import { ApplicationMetrics } from './application-metrics.js';
 
 const counts = (active: number, accepted: number): ListenerStatistics =>
@@ -19,7 +19,7 @@ const counts = (active: number, accepted: number): ListenerStatistics =>
     handlerErrors: 0,
   }) as unknown as ListenerStatistics;
 
-const processes: Workers['processes'] = [
+const processes: readonly WorkerStatistics[] = [
   { id: 1, pid: 11, status: 'draining', restarts: 2, listeners: { Echo: counts(1, 10) } },
   { id: 1, pid: 12, status: 'starting', restarts: 2, listeners: { Echo: counts(2, 20) } },
   { id: 2, pid: 13, status: 'listening', restarts: 0, listeners: { Echo: counts(4, 40) } },
@@ -27,7 +27,7 @@ const processes: Workers['processes'] = [
 ];
 
 const supervisor = {
-  listeners: [{ name: 'Echo', secure: false, maxConnections: 50, status: 'listening' }],
+  listeners: [{ name: 'Echo', secure: false, maxConnections: 100, status: 'listening' }],
   stats: () => ({ listeners: { Echo: counts(7, 70) }, workers: { accept: 'shared', processes } }),
 } as unknown as Application;
 
@@ -62,6 +62,6 @@ it('are not there where there are no workers', async () => {
   expect(await registry.metrics()).not.toContain('worker');
 });
 
-it('have limits that are added up where the workers are', () => {
-  expect(figuresOf(supervisor)).toMatchObject([{ name: 'Echo', maxConnections: 150, connections: { active: 7 } }]);
+it('have the limits of all workers together', () => {
+  expect(figuresOf(supervisor)).toMatchObject([{ name: 'Echo', maxConnections: 100, connections: { active: 7 } }]);
 });

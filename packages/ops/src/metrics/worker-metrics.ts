@@ -1,7 +1,5 @@
+import type { WorkerStatus, WorkersStatistics } from '@reagent/core';
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Workers } from '../figures.js';
-
-type WorkerStatus = Workers['processes'][number]['status'];
 
 const statuses: readonly WorkerStatus[] = ['starting', 'listening', 'draining', 'stopped', 'hung', 'died'];
 
@@ -26,12 +24,12 @@ export class WorkerMetrics {
     });
   }
 
-  update(workers: Workers | undefined): void {
+  update({ processes }: WorkersStatistics): void {
     this.#status.reset();
     this.#restarts.reset();
     /** Of two with one number, the one that replaces the other is told last. */
     const restarts = new Map<string, number>();
-    for (const { id, status, restarts: count } of workers?.processes ?? []) {
+    for (const { id, status, restarts: count } of processes) {
       const worker = String(id);
       for (const each of statuses) this.#status.inc({ worker, status: each }, each === status ? 1 : 0);
       restarts.set(worker, count);
