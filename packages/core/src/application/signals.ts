@@ -73,7 +73,7 @@ function onHangUp(signal: 'SIGHUP'): void {
     application.logger.info({ signal }, 'reloading');
     application.reload().catch((error: unknown) => {
       // It ends before all is reloaded, as was wanted.
-      if (stopping) return;
+      if (stopping || !running.has(application)) return;
       application.logger.error({ err: error }, 'not all could be reloaded; what could not stays as it was');
     });
   }
