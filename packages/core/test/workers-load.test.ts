@@ -32,7 +32,7 @@ describe('under load', () => {
     server.kill('SIGHUP');
     await server.logged(/reloading/);
     await server.ask('reload');
-    expect(server.log.match(/all workers replaced/g)).toHaveLength(2);
+    await server.logged(/all workers replaced[\s\S]*all workers replaced/);
     const after = await server.pids();
     expect(after).toHaveLength(2);
     expect(after.filter((pid) => before.includes(pid))).toEqual([]);
@@ -63,7 +63,7 @@ describe('under load', () => {
   });
 
   it('a stop answers all that was asked: what a client gets is a whole number of its messages', async () => {
-    await using server = await WorkersProcess.start({ workers: 2, polite: true });
+    await using server = await WorkersProcess.start({ workers: 2, atShutdown: 'goodbye' });
     const clients = await Promise.all(Array.from({ length: 40 }, () => chat(server.port)));
     await Promise.all(clients.map(({ busy }) => busy));
     server.kill('SIGTERM');

@@ -2,12 +2,16 @@
 // lines that it gets on stdin, and answers each with a line.
 
 import { subscribe } from 'node:diagnostics_channel';
-import { existsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import inspector from 'node:inspector';
 import { createInterface } from 'node:readline';
 import { bootstrap, Module, OnConnection, OnData, OnShutdown, Reagent } from '@reagent/core';
 
-const { workers, listeners, secure, polite, faultFile, lateDescriptors } = JSON.parse(process.argv[2] ?? '{}');
+const { workers, listeners, secure, atShutdown, lasting, faultFile, lateDescriptors } = JSON.parse(
+  process.argv[2] ?? '{}',
+);
+/** The number of this worker, which is told to `bootstrap` alone. */
+const number = process.env.REAGENT_WORKER;
 
 /** @typedef {import('@reagent/core').Connection} Connection */
 
@@ -26,8 +30,8 @@ class Base {
     const order = String(data);
     if (order === 'hang') for (;;);
     else if (order === 'spin') spin(conn);
-    else if (order === 'inspected hang') hangInspected();
-    else if (order === 'crash') process.exit(3);
+    else if (order === 'inspected hang') hangInspected(conn);
+    else if (order === 'throw') throw new Error('told to throw');
     else if (order === 'env') conn.send(`${describe()}\n`);
     else if (order === 'leave') void application.stop();
     else if (order === 'start') void startAnother(conn);
@@ -36,7 +40,8 @@ class Base {
 
   /** @param {Connection} conn */
   leave(conn) {
-    if (!polite) return;
+    if (atShutdown === 'hang') for (;;);
+    if (atShutdown !== 'goodbye') return;
     conn.send('goodbye\n');
     conn.close();
   }
@@ -54,18 +59,20 @@ function describe() {
  * @param {Connection} conn
  */
 function spin(conn) {
-  const end = Date.now() + 100;
+  const end = Date.now() + 50;
   while (Date.now() < end);
   conn.send('spun\n');
 }
 
-function hangInspected() {
+/** @param {Connection} conn */
+function hangInspected(conn) {
   inspector.open(0, '127.0.0.1');
   // Tells the supervisor first.
   setTimeout(() => {
     const end = Date.now() + 1_500;
     while (Date.now() < end);
     inspector.close();
+    conn.send('hung\n');
   }, 300);
 }
 
@@ -87,9 +94,26 @@ function reagent(descriptor) {
   return Server;
 }
 
+/** @param {string | undefined} path */
+function contentOf(path) {
+  try {
+    return path === undefined ? undefined : readFileSync(path, 'utf8');
+  } catch {
+    // Nobody has written it yet.
+    return undefined;
+  }
+}
+
 class Fragile {
   constructor() {
-    if (faultFile !== undefined && existsSync(faultFile)) throw new Error('told to fail');
+    const whom = contentOf(faultFile);
+    if (whom === 'all' || whom === number) throw new Error('told to fail');
+    // Who has this keeps the process.
+    if (lasting === 'process') setInterval(() => {}, 1_000);
+  }
+
+  dispose() {
+    return lasting === 'disposal' ? new Promise(() => {}) : undefined;
   }
 }
 
@@ -101,7 +125,9 @@ Module({ providers: [Fragile], reagents })(AppModule);
 const events = [];
 subscribe('reagent:worker:status', (event) => {
   const { id, status, code, signal } = /** @type {import('@reagent/core').WorkerEvent} */ (event);
-  events.push([id, status, code, signal].filter((part) => part !== undefined && part !== null).join(' '));
+  const told = [id, status, code, signal].filter((part) => part !== undefined && part !== null).join(' ');
+  events.push(told);
+  console.log(`event: ${told}`);
 });
 
 const application = await bootstrap(AppModule, { workers, ...(secure === undefined ? {} : { secure }) });

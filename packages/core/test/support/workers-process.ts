@@ -1,10 +1,21 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { ApplicationStatistics, DescriptorInput, TlsOptions, WorkerStatus, WorkersInput } from '@reagent/core';
+import { TestClient, type TestClientOptions } from '@reagent/testing';
+import { workersProgram } from './workers-program.js';
 
-const script = fileURLToPath(new URL('./workers-process.mjs', import.meta.url));
+/** How long a client waits for what is to come: several processes start meanwhile, and the machine may have other things to do. */
+const PATIENCE_MS = 15_000;
+
+/** The supervisor's timers of more than a second are over in a twentieth of it. Those of workers are as they are. */
+export const hurried = [
+  '--import',
+  `data:text/javascript,${encodeURIComponent(
+    'const { setTimeout: wait } = globalThis; if (!process.env.REAGENT_WORKER) globalThis.setTimeout = ' +
+      '(call, time, ...rest) => wait(call, time > 1_000 ? time / 20 : time, ...rest);',
+  )}`,
+] as const;
 
 export interface WorkersProcessOptions {
   /** Default: 2. */
@@ -12,9 +23,11 @@ export interface WorkersProcessOptions {
   /** The descriptor of each reagent. Default: one on a port of its own. */
   readonly listeners?: readonly DescriptorInput[];
   readonly secure?: TlsOptions;
-  /** Whether connections are told goodbye and closed on shutdown. */
-  readonly polite?: boolean;
-  /** While there is that file, a provider cannot be made. */
+  /** What a worker does at the shutdown of each connection. Default: nothing. */
+  readonly atShutdown?: 'goodbye' | 'hang';
+  /** What never ends in a worker that is to stop. Default: nothing. */
+  readonly lasting?: 'disposal' | 'process';
+  /** While this file says `all`, no worker can start; while it says `2`, number 2 cannot. */
   readonly faultFile?: string;
   /** Whether descriptors are functions, which only workers can call. */
   readonly lateDescriptors?: boolean;
@@ -36,6 +49,12 @@ export interface ListenerView {
   readonly status: string;
 }
 
+/** A client, and the process that serves it. */
+export interface ServedClient {
+  readonly client: TestClient;
+  readonly pid: number;
+}
+
 /** A running `workers-process.mjs` with its workers. `await using` ends all of them. */
 export class WorkersProcess implements AsyncDisposable {
   /** As they were when the application was up. */
@@ -52,16 +71,22 @@ export class WorkersProcess implements AsyncDisposable {
     const argument = JSON.stringify({ workers, listeners: listeners.map(named), ...others });
     const stdio: StdioOptions = ['pipe', 'pipe', 'pipe', ...(inherited === undefined ? [] : [inherited])];
     // In a process group of its own, as a terminal makes one for each command.
-    this.#child = spawn(process.execPath, [...execArgv, script, argument], { stdio, detached: true });
+    this.#child = spawn(process.execPath, [...execArgv, workersProgram(), argument], { stdio, detached: true });
     this.#closed = once(this.#child, 'close');
+    this.#child.once('close', () => this.#wake());
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#wrote(text));
     if (this.#child.stdout === null) throw new Error('the process has no output');
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#printed(line));
   }
 
+  /** Starts it, and does not wait until it is up. */
+  static launch(options: WorkersProcessOptions = {}): WorkersProcess {
+    return new WorkersProcess(options);
+  }
+
   /** Resolves when the application is up. */
   static async start(options: WorkersProcessOptions = {}): Promise<WorkersProcess> {
-    const running = new WorkersProcess(options);
+    const running = WorkersProcess.launch(options);
     await running.logged(/^ready /m);
     return running;
   }
@@ -87,10 +112,14 @@ export class WorkersProcess implements AsyncDisposable {
     return this.#output.join('');
   }
 
-  /** Waits until the log matches. */
-  async logged(pattern: RegExp): Promise<RegExpExecArray> {
+  /**
+   * Waits until the log matches.
+   *
+   * @param from where to begin: `log.length` at an earlier time
+   */
+  async logged(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
     for (;;) {
-      const match = pattern.exec(this.log);
+      const match = pattern.exec(this.log.slice(from));
       if (match !== null) return match;
       if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
         throw new Error(`the process has ended without ${pattern}:\n${this.log}`);
@@ -119,6 +148,39 @@ export class WorkersProcess implements AsyncDisposable {
     return workers?.processes.filter((worker) => worker.status === status).map(({ pid }) => pid ?? -1) ?? [];
   }
 
+  /** The process of each worker that listens, by the number of the worker. */
+  async pidsById(): Promise<Map<number, number>> {
+    const { workers } = await this.stats();
+    const listening = workers?.processes.filter(({ status }) => status === 'listening') ?? [];
+    return new Map(listening.map(({ id, pid }) => [id, pid ?? -1]));
+  }
+
+  /** Connects to the first listener, if no other port is given. */
+  async connect({ port = this.port, ...options }: TestClientOptions & { port?: number } = {}): Promise<ServedClient> {
+    const client = await TestClient.connect({ port }, { timeout: PATIENCE_MS, ...options });
+    return { client, pid: Number(await client.line()) };
+  }
+
+  /** A client of each worker, by its process. */
+  async connectToEach(options: TestClientOptions = {}): Promise<Map<number, TestClient>> {
+    const pids = await this.pids();
+    const clients = new Map<number, TestClient>();
+    while (clients.size < pids.length) {
+      const { client, pid } = await this.connectPast([...clients.values()], options);
+      if (clients.has(pid)) client.destroy();
+      else clients.set(pid, client);
+    }
+    return clients;
+  }
+
+  /** Connects while the workers of these clients are busy: where all accept from one socket, the same one may always be the first. */
+  async connectPast(clients: readonly TestClient[], options: TestClientOptions = {}): Promise<ServedClient> {
+    for (const client of clients) await client.send('spin');
+    const connected = await this.connect(options);
+    for (const client of clients) await client.receive('spun\n');
+    return connected;
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }
@@ -145,6 +207,10 @@ export class WorkersProcess implements AsyncDisposable {
 
   #wrote(text: string): void {
     this.#output.push(text);
+    this.#wake();
+  }
+
+  #wake(): void {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const look of waiting) look();
