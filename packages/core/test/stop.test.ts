@@ -10,6 +10,7 @@ import {
   OnConnection,
   OnData,
   Reagent,
+  start,
 } from '@reagent/core';
 import { createTestApp, TestClient } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
@@ -234,6 +235,14 @@ describe('stop()', () => {
     const survivor = await app.connect(Echo);
     await survivor.send('x');
     await survivor.receive('x');
+  });
+
+  it('forgets a listener too that was starting', async () => {
+    const app = await start(Echo, { host: '127.0.0.1' }, { logger: new CapturedLog(), signals: false });
+    const started = app.start(Echo, { name: 'other', port: 0, host: '127.0.0.1' });
+    await app.stop();
+    expect((await started).status).toBe('stopped');
+    expect(app.listeners).toEqual([]);
   });
 
   it('may be repeated with a new application again and again', async () => {

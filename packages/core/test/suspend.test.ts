@@ -1,8 +1,11 @@
 // Suspending and resuming a listener, and waiting for its connections.
 
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { type Connection, OnData, Reagent, TimeoutError } from '@reagent/core';
 import { createTestApp, type TestApp, type TestClient } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
+import { TemporaryDirectory } from './support/temporary-directory.js';
 import { until } from './support/until.js';
 
 @Reagent({ port: 0 })
@@ -85,6 +88,38 @@ describe('suspend and resume', () => {
     );
   });
 
+  it('of a listener that is starting wait until it is up', async () => {
+    await using app = await createTestApp(Echo).start();
+    const started = app.application.start(Echo, { name: 'other', port: 0, host: '127.0.0.1' });
+    const listener = app.listener('other');
+    expect(listener.status).toBe('starting');
+    await listener.suspend();
+    expect(await started).toBe(listener);
+    expect(listener.status).toBe('suspended');
+    await expect(app.connect('other')).rejects.toThrow('ECONNREFUSED');
+    await listener.resume();
+    expect(listener.status).toBe('listening');
+    await app.connect('other');
+  });
+
+  it('of an application concern a listener that is starting as well', async () => {
+    await using app = await createTestApp(Echo).start();
+    const started = app.application.start(Echo, { name: 'other', port: 0, host: '127.0.0.1' });
+    await app.application.suspend();
+    expect((await started).status).toBe('suspended');
+  });
+
+  it('settle though a listener that is starting never comes up', async () => {
+    await using app = await createTestApp(Echo).start();
+    const { port } = app.listener(Echo);
+    const started = app.application.start(Echo, { name: 'other', port, host: '127.0.0.1' });
+    const listener = app.listener('other');
+    const suspended = listener.suspend();
+    await expect(started).rejects.toThrow('EADDRINUSE');
+    await suspended;
+    expect(listener.status).toBe('stopped');
+  });
+
   it('leave a suspended listener able to stop', async () => {
     await using app = await createTestApp(Echo).start();
     const listener = app.listener(Echo);
@@ -96,6 +131,40 @@ describe('suspend and resume', () => {
     await stopping;
     expect(listener.status).toBe('stopped');
     await expect(listener.resume()).rejects.toThrow();
+  });
+});
+
+describe('resume of an application', () => {
+  it('leaves alone the listeners that are being stopped', async () => {
+    await using app = await createTestApp(Echo).start();
+    const other = await app.application.start(Echo, { name: 'other', port: 0, host: '127.0.0.1' });
+    const client = await app.connect('other');
+    await client.send('hi');
+    await client.receive('hi');
+    await app.application.suspend();
+    const stopping = other.stop({ timeout: 10_000 });
+    await app.application.resume();
+    expect(other.status).toBe('draining');
+    expect(app.listener(Echo).status).toBe('listening');
+    client.destroy();
+    await stopping;
+  });
+
+  it('resumes all others before it rejects since one cannot', async () => {
+    await using app = await createTestApp(Echo).start();
+    const first = app.listener(Echo);
+    await using directory = await TemporaryDirectory.make();
+    // Binding a path takes longer, since it is looked at first.
+    await app.application.start(Echo, { name: 'other', path: directory.at('echo.sock') });
+    await app.application.suspend();
+    const taker = createServer().listen(first.port, '127.0.0.1');
+    await once(taker, 'listening');
+    await expect(app.application.resume()).rejects.toThrow('EADDRINUSE');
+    expect(app.application.listeners.map(({ status }) => status)).toEqual(['suspended', 'listening']);
+    taker.close();
+    await once(taker, 'close');
+    await app.application.resume();
+    expect(first.status).toBe('listening');
   });
 });
 

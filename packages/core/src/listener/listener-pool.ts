@@ -20,36 +20,52 @@ export class ListenerPool {
 
   /** Binds listeners in order. If one cannot bind, those bound here are released, and its ListenError is thrown. */
   async bind(listeners: readonly SocketListener[]): Promise<void> {
-    for (const listener of listeners) this.#listeners.set(listener.name, listener);
+    for (const listener of listeners) this.#add(listener);
     try {
       for (const listener of listeners) await listener.bind();
     } catch (error) {
       await Promise.all(listeners.map((listener) => listener.stop({ timeout: 0 })));
-      for (const listener of listeners) this.#listeners.delete(listener.name);
       throw error;
     }
   }
 
   /** Serves whoever has come to these listeners, and will come. */
   open(listeners: readonly SocketListener[]): void {
-    for (const listener of listeners) {
-      listener.open();
-      // One that was stopped by itself is forgotten, so that its name is free again.
-      void listener.over.then(() => {
-        if (this.#listeners.get(listener.name) === listener) this.#listeners.delete(listener.name);
-      });
-    }
+    for (const listener of listeners) listener.open();
   }
 
-  async suspend(): Promise<void> {
-    await Promise.all(this.all.map((listener) => listener.suspend()));
+  #add(listener: SocketListener): void {
+    this.#listeners.set(listener.name, listener);
+    // One that has stopped, by itself or before it was up, is forgotten, so that its name is free again.
+    void listener.over.then(() => {
+      if (this.#listeners.get(listener.name) === listener) this.#listeners.delete(listener.name);
+    });
   }
 
-  async resume(): Promise<void> {
-    await Promise.all(this.all.map((listener) => listener.resume()));
+  suspend(): Promise<void> {
+    return allDone([...this.#listeners.values()].map((listener) => listener.suspend()));
+  }
+
+  resume(): Promise<void> {
+    return allDone([...this.#listeners.values()].map((listener) => resumeUnlessStopping(listener)));
   }
 
   async stop(options?: StopOptions): Promise<void> {
     await Promise.all(this.all.map((listener) => listener.stop(options)));
   }
+}
+
+async function resumeUnlessStopping(listener: SocketListener): Promise<void> {
+  try {
+    await listener.resume();
+  } catch (error) {
+    // Of all listeners, those are meant that there will be.
+    if (!listener.isStopping) throw error;
+  }
+}
+
+/** Waits for all of them, and then rejects with the first error, if there is one. */
+async function allDone(operations: readonly Promise<void>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(operations);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }

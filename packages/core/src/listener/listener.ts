@@ -99,7 +99,7 @@ export abstract class Listener {
    */
   abstract accept(socket: Socket): void;
 
-  /** Stops accepting; open and waiting connections go on. Does nothing if already suspended. */
+  /** Stops accepting; open and waiting connections go on. Does nothing if already suspended; waits until one that is starting is up. */
   abstract suspend(): Promise<void>;
 
   /** Accepts again, on the same port also where the descriptor asked for 0. */

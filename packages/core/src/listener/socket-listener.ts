@@ -91,6 +91,11 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   readonly #binding: Binding;
   readonly #profile: ListenerProfile | undefined;
   #stopped: Promise<void> | undefined;
+  #tellUp: () => void = () => undefined;
+  /** Resolves when it is not starting any more, whatever has become of it. */
+  readonly #up = new Promise<void>((resolve) => {
+    this.#tellUp = resolve;
+  });
   #tellOver: () => void = () => undefined;
   /** Resolves when it has stopped, for whatever reason; never rejects. */
   readonly over = new Promise<void>((resolve) => {
@@ -301,6 +306,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   #become(status: ListenerStatus): void {
     const previous = this.#status;
     this.#status = status;
+    this.#tellUp();
     if (channels.listenerStatus.hasSubscribers) channels.listenerStatus.publish({ listener: this, status, previous });
   }
 
@@ -331,6 +337,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
 
   suspend(): Promise<void> {
     return this.#binding.inTurn(async () => {
+      await this.#up;
       if (this.#status !== 'listening') return;
       if (this.#descriptor.fd !== undefined) {
         throw new StateError(
