@@ -1,18 +1,5 @@
 // The public surface of @reagent/core, and nothing else.
 
-import 'reflect-metadata';
-
-export {
-  container,
-  type DependencyContainer,
-  delay,
-  type InjectionToken,
-  inject,
-  injectAll,
-  injectable,
-  Lifecycle,
-  scoped,
-} from 'tsyringe';
 export { Application, type WorkerIdentity } from './application/application.js';
 export { bootstrap, start } from './application/bootstrap.js';
 export type { BootstrapOptions } from './application/bootstrap-options.js';
@@ -141,4 +128,15 @@ export {
   proxyHeader,
 } from './transport/proxy-protocol/write-proxy-header.js';
 export type { PemSource, ServerNameOptions, TlsIdentity, TlsOptions, TlsVersion } from './transport/tls/tls-options.js';
+export {
+  container,
+  type DependencyContainer,
+  delay,
+  type InjectionToken,
+  inject,
+  injectAll,
+  injectable,
+  Lifecycle,
+  scoped,
+} from './tsyringe.js';
 export type { WorkersInput, WorkersOptions } from './workers/workers-options.js';

@@ -8,7 +8,16 @@ const source = fileURLToPath(new URL('../src', import.meta.url));
 /** The rooms in the order in which they may import each other at run time: each from those behind it. */
 const floors = ['application', 'workers', 'listener', 'connection', 'codec'];
 /** Rooms that anyone may import. */
-const leaves = ['decorators', 'descriptor', 'telemetry', 'errors.ts', 'timer.ts', 'transport', 'turns.ts'];
+const leaves = [
+  'decorators',
+  'descriptor',
+  'telemetry',
+  'errors.ts',
+  'timer.ts',
+  'transport',
+  'tsyringe.ts',
+  'turns.ts',
+];
 
 interface Import {
   readonly file: string;
@@ -53,6 +62,13 @@ describe('the rooms of the source', () => {
       ({ file, target, typeOnly }) => !typeOnly && leaves.includes(roomOf(file)) && !allowed.includes(roomOf(target)),
     );
     expect(upward).toEqual([]);
+  });
+
+  it('get at tsyringe through the file that loads what it needs first', () => {
+    const direct = files.filter((file) =>
+      /from 'tsyringe'|'reflect-metadata'/.test(readFileSync(join(source, file), 'utf8')),
+    );
+    expect(direct).toEqual(['tsyringe.ts']);
   });
 
   it('leave index.ts to the users', () => {

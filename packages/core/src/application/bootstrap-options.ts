@@ -1,7 +1,7 @@
-import type { DependencyContainer } from 'tsyringe';
 import { StateError } from '../errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
+import type { DependencyContainer } from '../tsyringe.js';
 import type { WorkersInput } from '../workers/workers-options.js';
 import type { DescriptorOverrides } from './descriptors.js';
 

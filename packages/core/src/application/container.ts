@@ -1,12 +1,12 @@
 // The container of one application: every listed provider once, made in order, disposed in reverse.
 
-import type { DependencyContainer, InjectionToken } from 'tsyringe';
 import { Connection } from '../connection/connection.js';
 import { isPromise } from '../connection/promise-like.js';
 import { type Constructor, nameOf } from '../decorators/metadata.js';
 import { type SingletonStore, singletonStore } from '../decorators/singleton.js';
 import { ProviderError } from '../errors.js';
 import { Listener } from '../listener/listener.js';
+import type { DependencyContainer, InjectionToken } from '../tsyringe.js';
 import { elsewhereReason, type InjectionContext, lifetimeCure, tokenName } from './injection.js';
 import type { ListedProvider } from './modules.js';
 

@@ -1,6 +1,5 @@
 // From the reagents of an application to their checked descriptors.
 
-import type { DependencyContainer } from 'tsyringe';
 import { hookProblems } from '../decorators/hooks.js';
 import { type Constructor, nameOf } from '../decorators/metadata.js';
 import { reagentOf } from '../decorators/reagent.js';
@@ -9,6 +8,7 @@ import type { Descriptor, DescriptorInput } from '../descriptor/descriptor.js';
 import { mergeDescriptors } from '../descriptor/merge.js';
 import { ConfigurationError, type Problem } from '../errors.js';
 import { TlsTerminator } from '../transport/tls/tls-terminator.js';
+import type { DependencyContainer } from '../tsyringe.js';
 
 /**
  * What is to be different from the reagents' own descriptors: by listener name, or as a function that is asked for each listener.

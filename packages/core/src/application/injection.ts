@@ -1,13 +1,12 @@
 // What the constructors of an application's classes ask for, and what is wrong with that: known before anything is made.
 
-import 'reflect-metadata';
-import { type DependencyContainer, type InjectionToken, injectable } from 'tsyringe';
 import { Connection } from '../connection/connection.js';
 import { type Constructor, nameOf } from '../decorators/metadata.js';
 import { reagentOf } from '../decorators/reagent.js';
 import { isSingleton } from '../decorators/singleton.js';
 import type { Problem } from '../errors.js';
 import { Listener } from '../listener/listener.js';
+import { type DependencyContainer, type InjectionToken, injectable } from '../tsyringe.js';
 import type { ListedProvider } from './modules.js';
 
 /** Values that the application itself provides under a token, such as the logger. */

@@ -1,7 +1,6 @@
 // Modules: from the root through its imports to one list of providers and one of reagents.
 
 import { inspect } from 'node:util';
-import type { InjectionToken } from 'tsyringe';
 import { type Constructor, nameOf } from '../decorators/metadata.js';
 import {
   type DynamicModule,
@@ -13,6 +12,7 @@ import {
 } from '../decorators/module.js';
 import { reagentOf } from '../decorators/reagent.js';
 import type { Problem } from '../errors.js';
+import type { InjectionToken } from '../tsyringe.js';
 
 /** How a listed provider gets its value. A class that is listed by itself is a `useClass` of its own token. */
 export type ProviderForm = Exclude<Provider, Constructor>;

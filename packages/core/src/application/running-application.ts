@@ -1,4 +1,3 @@
-import type { InjectionToken } from 'tsyringe';
 import type { Constructor, Token } from '../decorators/metadata.js';
 import type { DescriptorInput } from '../descriptor/descriptor.js';
 import { ConfigurationError, StateError } from '../errors.js';
@@ -10,6 +9,7 @@ import type { Logger } from '../telemetry/logger.js';
 import { type ApplicationStatistics, sumConnections } from '../telemetry/statistics.js';
 import type { Binder } from '../transport/binder.js';
 import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
+import type { InjectionToken } from '../tsyringe.js';
 import { Application, type WorkerIdentity } from './application.js';
 import { Certificates } from './certificates.js';
 import type { ProviderSet } from './container.js';

@@ -1,7 +1,7 @@
-import { container as globalContainer, type InjectionToken } from 'tsyringe';
 import type { ModuleImport } from '../decorators/module.js';
 import { Logger, stderrLogger } from '../telemetry/logger.js';
 import { type Binder, ownBinder } from '../transport/binder.js';
+import { container as globalContainer, type InjectionToken } from '../tsyringe.js';
 import { Application, type WorkerIdentity } from './application.js';
 import { loadTls, readBlueprint, refuse } from './blueprint.js';
 import type { BootstrapOptions } from './bootstrap-options.js';

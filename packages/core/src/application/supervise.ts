@@ -1,11 +1,11 @@
 import cluster from 'node:cluster';
 import { isMainThread } from 'node:worker_threads';
-import { container as globalContainer, type InjectionToken } from 'tsyringe';
 import type { ModuleImport } from '../decorators/module.js';
 import { ListenError, type Problem, StateError } from '../errors.js';
 import { bindTarget } from '../listener/binding.js';
 import { Logger, stderrLogger } from '../telemetry/logger.js';
 import { describeTarget } from '../transport/bind.js';
+import { container as globalContainer, type InjectionToken } from '../tsyringe.js';
 import { Supervisor } from '../workers/supervisor.js';
 import { checkWorkers, type WorkersInput } from '../workers/workers-options.js';
 import { Application } from './application.js';

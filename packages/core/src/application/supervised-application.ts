@@ -1,9 +1,9 @@
-import type { InjectionToken } from 'tsyringe';
 import type { Constructor, Token } from '../decorators/metadata.js';
 import { StateError } from '../errors.js';
 import type { Listener, StopOptions } from '../listener/listener.js';
 import type { Logger } from '../telemetry/logger.js';
 import { type ApplicationStatistics, sumConnections } from '../telemetry/statistics.js';
+import type { InjectionToken } from '../tsyringe.js';
 import type { Supervisor } from '../workers/supervisor.js';
 import { WorkersListener } from '../workers/workers-listener.js';
 import { Application } from './application.js';

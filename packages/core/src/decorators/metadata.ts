@@ -1,7 +1,8 @@
 // Where the decorators leave what they record, and how it is read back.
 
-import 'reflect-metadata';
-import type { InjectionToken } from 'tsyringe';
+// For the polyfill, without which there is no metadata.
+import '../tsyringe.js';
+import type { InjectionToken } from '../tsyringe.js';
 
 /** A class that can be instantiated. Its parameters are the container's business, so they may be anything. */
 // biome-ignore lint/suspicious/noExplicitAny: with `unknown[]` no class that has parameters would be one

@@ -1,4 +1,4 @@
-import type { DependencyContainer } from 'tsyringe';
+import type { DependencyContainer } from '../tsyringe.js';
 import { type Constructor, metadataKeys, type Token } from './metadata.js';
 
 /**

@@ -1,7 +1,6 @@
-import 'reflect-metadata';
-import { type DependencyContainer, injectable } from 'tsyringe';
 import type { Codec } from '../codec/codec.js';
 import type { DescriptorInput } from '../descriptor/descriptor.js';
+import { type DependencyContainer, injectable } from '../tsyringe.js';
 import type { FitsCodec } from './fits-codec.js';
 import { type Constructor, metadataKeys } from './metadata.js';
 

@@ -1,5 +1,4 @@
-import 'reflect-metadata';
-import { container, injectable, Lifecycle } from 'tsyringe';
+import { container, injectable, Lifecycle } from '../tsyringe.js';
 import { type Constructor, metadataKeys } from './metadata.js';
 
 /** Where an application keeps its instances of classes with `@singleton()`; each registers its own in its container. */

@@ -1,7 +1,7 @@
-import type { DependencyContainer, InjectionToken } from 'tsyringe';
 import { Connection } from '../connection/connection.js';
 import { type Hooks, hooksOf } from '../decorators/hooks.js';
 import type { Constructor } from '../decorators/metadata.js';
+import type { DependencyContainer, InjectionToken } from '../tsyringe.js';
 import { Listener } from './listener.js';
 
 type AnyConnection = Connection<unknown, unknown>;
