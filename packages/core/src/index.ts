@@ -102,16 +102,17 @@ export {
 } from './telemetry/channels.js';
 export { Logger, type LogLevel, type StderrLoggerOptions, silentLogger, stderrLogger } from './telemetry/logger.js';
 export { type Profile, type ProfileOptions, startProfile } from './telemetry/profiler.js';
-export type {
-  AcceptMode,
-  ApplicationStatistics,
-  HandshakeFailure,
-  ListenerStatistics,
-  RejectReason,
-  TlsStatistics,
-  WorkerStatistics,
-  WorkerStatus,
-  WorkersStatistics,
+export {
+  type AcceptMode,
+  type ApplicationStatistics,
+  emptyStatistics,
+  type HandshakeFailure,
+  type ListenerStatistics,
+  type RejectReason,
+  type TlsStatistics,
+  type WorkerStatistics,
+  type WorkerStatus,
+  type WorkersStatistics,
 } from './telemetry/statistics.js';
 export type { Endpoint } from './transport/endpoint.js';
 export {

@@ -1,9 +1,8 @@
 import type { Constructor } from '../decorators/metadata.js';
 import type { ModuleImport } from '../decorators/module.js';
-import { checkTlsOptions } from '../descriptor/check.js';
 import { ConfigurationError, type Problem } from '../errors.js';
+import { readTls } from '../transport/tls/read-tls.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
-import { TlsTerminator } from '../transport/tls/tls-terminator.js';
 import {
   type ApplicationTls,
   type DescribedReagents,
@@ -74,8 +73,7 @@ export interface LoadedTls {
 /** Checks the TLS options of the application, and reads the certificates they name. */
 export function loadTls(options: TlsOptions | undefined): LoadedTls {
   if (options === undefined) return { tls: undefined, problems: [] };
-  const checked = checkTlsOptions('secure', options);
-  const loaded = 'problems' in checked ? checked : TlsTerminator.load(checked.options, 'secure');
+  const loaded = readTls(options, 'secure');
   if ('terminator' in loaded) return { tls: loaded.terminator, problems: [] };
   return { tls: 'faulty', problems: loaded.problems.map((problem) => ({ where: 'bootstrap()', ...problem })) };
 }

@@ -1,7 +1,7 @@
-import { checkTlsOptions } from '../descriptor/check.js';
 import { ConfigurationError } from '../errors.js';
+import { readTls } from '../transport/tls/read-tls.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
-import { TlsTerminator } from '../transport/tls/tls-terminator.js';
+import type { TlsTerminator } from '../transport/tls/tls-terminator.js';
 
 const loaded = new WeakMap<TlsOptions, TlsTerminator>();
 
@@ -14,8 +14,7 @@ const loaded = new WeakMap<TlsOptions, TlsTerminator>();
 export function upgradeCertificates(options: TlsOptions): TlsTerminator {
   const known = loaded.get(options);
   if (known !== undefined) return known;
-  const checked = checkTlsOptions('startTls', options);
-  const found = 'problems' in checked ? checked : TlsTerminator.load(checked.options, 'startTls');
+  const found = readTls(options, 'startTls');
   if ('problems' in found) {
     throw new ConfigurationError(found.problems.map((problem) => ({ where: 'startTls()', ...problem })));
   }

@@ -175,3 +175,20 @@ export class Counters {
     } satisfies Record<HandshakeFailure, number> as Record<HandshakeFailure, number>,
   };
 }
+
+/** The figures of a listener that nothing has come to yet: what a fake of one begins with. */
+export function emptyStatistics(name: string): ListenerStatistics {
+  const { rejected, closed, tls } = new Counters();
+  return {
+    name,
+    status: 'starting',
+    address: '',
+    port: 0,
+    acceptors: { size: 0, busy: 0, waiting: 0 },
+    connections: { active: 0, waiting: 0, accepted: 0, rejected, closed },
+    bytes: { in: 0, out: 0 },
+    messages: { in: 0, out: 0 },
+    tls,
+    handlerErrors: 0,
+  };
+}

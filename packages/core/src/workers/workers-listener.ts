@@ -5,7 +5,7 @@ import type { Timeouts } from '../descriptor/descriptor.js';
 import { StateError } from '../errors.js';
 import { CountWatch } from '../listener/count-watch.js';
 import { Listener, type ListenerStatus, type WaitOptions } from '../listener/listener.js';
-import { Counters, type ListenerStatistics } from '../telemetry/statistics.js';
+import { emptyStatistics, type ListenerStatistics } from '../telemetry/statistics.js';
 import type { Endpoint } from '../transport/endpoint.js';
 import type { ListenerFacts } from './messages.js';
 import type { Supervisor } from './supervisor.js';
@@ -109,7 +109,7 @@ export class WorkersListener extends Listener {
     const { endpoint } = this.facts;
     // Workers that are just starting may say otherwise for a moment.
     return {
-      ...(known ?? nothing(this.#name)),
+      ...(known ?? emptyStatistics(this.#name)),
       status: this.#status(known),
       address: endpoint.address,
       port: endpoint.port,
@@ -171,21 +171,4 @@ export class WorkersListener extends Listener {
       `${this.#name}.${what} is not to be had in the supervisor: connections live in the workers, each with its own; app.worker tells whether this process is one`,
     );
   }
-}
-
-/** The figures of a listener of which no worker has told any. */
-function nothing(name: string): ListenerStatistics {
-  const { rejected, closed, tls } = new Counters();
-  return {
-    name,
-    status: 'starting',
-    address: '',
-    port: 0,
-    acceptors: { size: 0, busy: 0, waiting: 0 },
-    connections: { active: 0, waiting: 0, accepted: 0, rejected, closed },
-    bytes: { in: 0, out: 0 },
-    messages: { in: 0, out: 0 },
-    tls,
-    handlerErrors: 0,
-  };
 }

@@ -4,6 +4,7 @@ import {
   type Connection,
   type Endpoint,
   type Environment,
+  emptyStatistics,
   Listener,
   type ListenerStatistics,
   type ListenerStatus,
@@ -98,51 +99,15 @@ export class MockListener extends Listener {
 
   /** All is zero but the connections that are open and the acceptors. */
   stats(): ListenerStatistics {
+    const { name, status, address, port } = this;
+    const nothing = emptyStatistics(name);
     return {
-      name: this.name,
-      status: this.status,
-      address: this.address,
-      port: this.port,
+      ...nothing,
+      status,
+      address,
+      port,
       acceptors: { size: this.acceptors, busy: 0, waiting: 0 },
-      connections: {
-        active: this.#connections.size,
-        waiting: 0,
-        accepted: 0,
-        rejected: {
-          maxConnections: 0,
-          maxConnectionsPerIp: 0,
-          acceptRate: 0,
-          fileDescriptors: 0,
-          wait: 0,
-          untrusted: 0,
-          proxyHeader: 0,
-          accept: 0,
-          handshake: 0,
-          client: 0,
-          shutdown: 0,
-        },
-        closed: { client: 0, server: 0, reset: 0, timeout: 0, error: 0, shutdown: 0 },
-      },
-      bytes: { in: 0, out: 0 },
-      messages: { in: 0, out: 0 },
-      tls: {
-        handshakes: 0,
-        resumed: 0,
-        failed: {
-          timeout: 0,
-          client: 0,
-          version: 0,
-          cipher: 0,
-          serverName: 0,
-          alpn: 0,
-          certificate: 0,
-          refused: 0,
-          notTls: 0,
-          plaintext: 0,
-          other: 0,
-        },
-      },
-      handlerErrors: 0,
+      connections: { ...nothing.connections, active: this.#connections.size },
     };
   }
 
