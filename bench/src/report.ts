@@ -54,7 +54,7 @@ function show(key: string, figures: Figures): string {
 }
 
 /** Rows as lines; the first columns are aligned to the left, the others to the right. */
-function table(rows: readonly (readonly string[])[], left = 1): string {
+export function table(rows: readonly (readonly string[])[], left = 1): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows
     .map((row) =>

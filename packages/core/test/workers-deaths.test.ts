@@ -9,7 +9,7 @@ import { until } from './support/until.js';
 import { hurried, WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
-vi.setConfig({ testTimeout: 30_000 });
+vi.setConfig({ testTimeout: 60_000 });
 beforeAll(bundle, 60_000);
 
 describe('a worker', () => {
@@ -25,7 +25,7 @@ describe('a worker', () => {
       atShutdown: 'goodbye',
       execArgv: hurried,
     });
-  }, 30_000);
+  }, 60_000);
   afterAll(() => server[Symbol.asyncDispose]());
 
   beforeEach(async () => {

@@ -8,7 +8,7 @@ import { TemporaryDirectory } from './support/temporary-directory.js';
 import { hurried, WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
-vi.setConfig({ testTimeout: 30_000 });
+vi.setConfig({ testTimeout: 60_000 });
 beforeAll(bundle, 60_000);
 
 /** Connections may stay so long when a worker is to stop. */

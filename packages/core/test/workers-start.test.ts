@@ -9,7 +9,7 @@ import { TemporaryDirectory } from './support/temporary-directory.js';
 import { WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
-vi.setConfig({ testTimeout: 30_000 });
+vi.setConfig({ testTimeout: 60_000 });
 beforeAll(bundle, 60_000);
 
 /** Workers do this before they get to the main file. */

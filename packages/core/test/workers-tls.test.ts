@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
-vi.setConfig({ testTimeout: 30_000 });
+vi.setConfig({ testTimeout: 60_000 });
 beforeAll(bundle, 60_000);
 
 describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a session over %s that one worker has begun', (maxVersion) => {
@@ -19,7 +19,7 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a session over %s that one worke
       listeners: [{ port: 0, host: '127.0.0.1', timeouts: { shutdown: 1 }, secure: true }],
     });
     secure = { ca: ca.cert, maxVersion };
-  }, 30_000);
+  }, 60_000);
   afterAll(() => server[Symbol.asyncDispose]());
 
   it('is resumed by another one', async () => {

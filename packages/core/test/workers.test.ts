@@ -8,14 +8,14 @@ import { WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
 // Several processes start in each of them, on a machine that may have other things to do.
-vi.setConfig({ testTimeout: 30_000 });
+vi.setConfig({ testTimeout: 60_000 });
 beforeAll(bundle, 60_000);
 
 describe('an application with workers', () => {
   let server: WorkersProcess;
   beforeAll(async () => {
     server = await WorkersProcess.start({ workers: { count: 2, heartbeat: 2_000 } });
-  }, 30_000);
+  }, 60_000);
   afterAll(() => server[Symbol.asyncDispose]());
 
   it('serves one port with several processes, none of which is the first', async () => {
@@ -86,7 +86,7 @@ describe('a worker process', () => {
   let server: WorkersProcess;
   beforeAll(async () => {
     server = await WorkersProcess.start({ workers: { count: 1, heartbeat: 500 }, execArgv: ['--trace-uncaught'] });
-  }, 30_000);
+  }, 60_000);
   afterAll(() => server[Symbol.asyncDispose]());
 
   it('runs the main file with its arguments, can start listeners, and its children are no workers', async () => {

@@ -7,7 +7,7 @@ import inspector from 'node:inspector';
 import { createInterface } from 'node:readline';
 import { bootstrap, Module, OnConnection, OnData, OnShutdown, Reagent } from '@reagent/core';
 
-const { workers, listeners, secure, atShutdown, lasting, faultFile, lateDescriptors } = JSON.parse(
+const { workers, listeners, secure, silent, atShutdown, lasting, faultFile, lateDescriptors } = JSON.parse(
   process.argv[2] ?? '{}',
 );
 /** The number of this worker, which is told to `bootstrap` alone. */
@@ -15,11 +15,14 @@ const number = process.env.REAGENT_WORKER;
 
 /** @typedef {import('@reagent/core').Connection} Connection */
 
+/** Bytes that this worker has answered. */
+let received = 0;
+
 class Base {
   /** @param {Connection} conn */
   open(conn) {
     // Who answers, so that a client knows.
-    conn.send(`${process.pid}\n`);
+    if (!silent) conn.send(`${process.pid}\n`);
   }
 
   /**
@@ -27,7 +30,8 @@ class Base {
    * @param {Buffer} data
    */
   answer(conn, data) {
-    const order = String(data);
+    received += data.length;
+    const order = data.length > 32 ? '' : String(data);
     if (order === 'hang') for (;;);
     else if (order === 'spin') spin(conn);
     else if (order === 'inspected hang') hangInspected(conn);
@@ -41,9 +45,8 @@ class Base {
   /** @param {Connection} conn */
   leave(conn) {
     if (atShutdown === 'hang') for (;;);
-    if (atShutdown !== 'goodbye') return;
-    conn.send('goodbye\n');
-    conn.close();
+    if (atShutdown === 'goodbye') conn.send('goodbye\n');
+    if (atShutdown !== undefined) conn.close();
   }
 }
 
@@ -171,7 +174,9 @@ function listener() {
   return application.listener(reagents[0]);
 }
 
-if (application.worker === undefined) {
+if (application.worker !== undefined) {
+  void application.closed.then(() => console.log(`answered ${received} bytes`));
+} else {
   console.log(`ready ${JSON.stringify(orders.listeners?.())}`);
   const lines = createInterface({ input: process.stdin });
   lines.on('line', async (line) => {

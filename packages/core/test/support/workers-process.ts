@@ -23,8 +23,10 @@ export interface WorkersProcessOptions {
   /** The descriptor of each reagent. Default: one on a port of its own. */
   readonly listeners?: readonly DescriptorInput[];
   readonly secure?: TlsOptions;
+  /** Whether workers do not tell each client which process serves it, and only echo. */
+  readonly silent?: boolean;
   /** What a worker does at the shutdown of each connection. Default: nothing. */
-  readonly atShutdown?: 'goodbye' | 'hang';
+  readonly atShutdown?: 'goodbye' | 'close' | 'hang';
   /** What never ends in a worker that is to stop. Default: nothing. */
   readonly lasting?: 'disposal' | 'process';
   /** While this file says `all`, no worker can start; while it says `2`, number 2 cannot. */
