@@ -37,9 +37,7 @@ export class ListenerPool {
   #add(listener: SocketListener): void {
     this.#listeners.set(listener.name, listener);
     // One that has stopped, by itself or before it was up, is forgotten, so that its name is free again.
-    void listener.over.then(() => {
-      if (this.#listeners.get(listener.name) === listener) this.#listeners.delete(listener.name);
-    });
+    void listener.over.then(() => this.#listeners.delete(listener.name));
   }
 
   suspend(): Promise<void> {
