@@ -18,6 +18,7 @@ import { describe, expect, it } from 'vitest';
 import { pki } from './support/fronts.js';
 import { Gate } from './support/gate.js';
 import { leave } from './support/leave.js';
+import { Leftovers } from './support/leftovers.js';
 import { Mailbox } from './support/mailbox.js';
 import { until } from './support/until.js';
 
@@ -187,6 +188,31 @@ describe.concurrent('timeouts.idle changed at run time', () => {
     expect(await failed.take()).toMatchObject({ step: 'idle', timeout: 30 });
     await leave(client);
   });
+});
+
+it('a connection that closes while OnTimeout decides to keep it is let go', async () => {
+  const gate = new Gate();
+  const leftovers = new Leftovers();
+
+  @Reagent({ port: 0, timeouts: { idle: 30 } })
+  class Idle extends Echo {
+    @OnTimeout()
+    async late() {
+      await gate.passed();
+      return 'keep' as const;
+    }
+  }
+
+  await using app = await createTestApp(Idle).start();
+  const listener = app.listener(Idle);
+  const client = await connectEchoing(app, Idle);
+  await until(() => gate.waiting === 1);
+  listener.setTimeouts({ idle: NEVER });
+  client.reset();
+  await until(() => listener.connections.size === 0);
+  gate.open();
+  await listener.stop();
+  await leftovers.none();
 });
 
 describe.concurrent('timeouts.send changed at run time', () => {

@@ -55,6 +55,16 @@ it('takes back all that wait', () => {
   expect(started).toEqual(['a']);
 });
 
+it('tells who waits, for the first step or for the next', () => {
+  const { acceptors } = pool(1);
+  const [first, second, third] = arrivals('a', 'b', 'c') as [Arrival, Arrival, Arrival];
+  for (const arrival of [first, second, third]) acceptors.enter(arrival);
+  expect([...acceptors.queue()]).toEqual([second, third]);
+  acceptors.lend(first);
+  acceptors.reclaim(first);
+  expect([...acceptors.queue()]).toEqual([third, first]);
+});
+
 it('a larger size lets those in at once who wait, a smaller one lets the busy finish', () => {
   const { acceptors, started } = pool(1);
   for (const arrival of arrivals('a', 'b', 'c', 'd')) acceptors.enter(arrival);
