@@ -521,10 +521,10 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
     this.#setUp.enter(arrival);
   }
 
-  turnedAway(arrival: Arrival, reason: RejectReason): void {
+  turnedAway(arrival: Arrival, reason: RejectReason, closing: 'reset' | 'closes' = 'reset', error?: Error): void {
     arrival.state = 'done';
-    this.#rejected(arrival, reason);
-    resetSocket(arrival.socket);
+    this.#rejected(arrival, reason, error);
+    if (closing === 'reset') resetSocket(arrival.socket);
   }
 
   identified(arrival: Arrival): RejectReason | undefined {
@@ -537,9 +537,7 @@ export class SocketListener extends Listener implements ConnectionHost, Admissio
   }
 
   refused(arrival: Arrival, reason: RejectReason, closing: 'reset' | 'closes', error?: Error): void {
-    arrival.state = 'done';
-    this.#rejected(arrival, reason, error);
-    if (closing === 'reset') resetSocket(arrival.socket);
+    this.turnedAway(arrival, reason, closing, error);
     this.#gone(arrival);
   }
 
