@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { documentationPages, examplesOf, folderNameOf, writeExamples } from '../scripts/examples.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -31,6 +32,17 @@ test('every example of the documentation compiles', { timeout: 60_000 }, () => {
 
   expect(compiler.stdout.trim()).toBe('');
   expect(compiler.status).toBe(0);
+});
+
+test('all YAML of the documentation is YAML', () => {
+  const blocks = pages.flatMap((page) => [
+    ...readFileSync(join(root, page), 'utf8').matchAll(/^```ya?ml\n(?<text>.*?)^```$/gms),
+  ]);
+  expect(blocks.length).toBeGreaterThan(4);
+  for (const { groups } of blocks) {
+    for (const { errors, warnings } of parseAllDocuments(groups?.text ?? ''))
+      expect([...errors, ...warnings]).toEqual([]);
+  }
 });
 
 test('the README has examples', () => {

@@ -62,7 +62,7 @@ describe('the programs', () => {
   let programs: GuidePrograms;
 
   beforeAll(async () => {
-    programs = await GuidePrograms.compile('docs/telemetry.md');
+    programs = GuidePrograms.compile('docs/telemetry.md');
   }, LONG);
 
   afterAll(() => programs[Symbol.dispose]());

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeExamples } from '../../../../scripts/examples.mjs';
-import { build } from './server-process.js';
+import { adapted } from './page.js';
 
 const root = fileURLToPath(new URL('../../../..', import.meta.url));
 
@@ -16,27 +16,47 @@ export class GuidePrograms implements Disposable {
     this.#folder = folder;
   }
 
-  /** @param page such as `'docs/telemetry.md'` */
-  static async compile(page: string): Promise<GuidePrograms> {
-    await build();
+  /**
+   * @param page such as `'docs/telemetry.md'`
+   * @param changes what a test has in the place of what a program has, by file
+   */
+  static compile(
+    page: string,
+    changes: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
+  ): GuidePrograms {
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const run = (what: string, ...args: string[]): void => {
+      const { status, stdout } = spawnSync(process.execPath, [tsc, ...args], { cwd: root, encoding: 'utf8' });
+      if (status !== 0) throw new Error(`${what} do not compile:\n${stdout}`);
+    };
+    run('the packages', '-b', 'packages/ops');
     const cache = join(root, 'node_modules/.cache');
     mkdirSync(cache, { recursive: true });
     // Under the repository, so that the programs find what it has installed.
     const folder = mkdtempSync(join(cache, 'guide-'));
     mkdirSync(join(folder, 'node_modules/@reagent'), { recursive: true });
-    symlinkSync(join(root, 'packages/core'), join(folder, 'node_modules/@reagent/core'));
+    for (const name of ['core', 'ops']) {
+      symlinkSync(join(root, 'packages', name), join(folder, 'node_modules/@reagent', name));
+    }
     writeExamples(join(root, page), folder);
+    for (const [file, change] of Object.entries(changes)) {
+      const path = join(folder, file);
+      writeFileSync(path, adapted(readFileSync(path, 'utf8'), change));
+    }
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(settings));
-    const tsc = join(root, 'node_modules/typescript/bin/tsc');
-    const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`the programs of ${page} do not compile:\n${stdout}`);
+    run(`the programs of ${page}`, '-p', folder);
     return new GuidePrograms(folder);
+  }
+
+  /** The path of something in their folder. */
+  at(name: string): string {
+    return join(this.#folder, name);
   }
 
   /** @param file such as `'main.ts'` */
   start(file: string, environment: Readonly<Record<string, string>>): GuideProgram {
-    return new GuideProgram(join(this.#folder, file.replace(/\.ts$/, '.js')), environment);
+    return new GuideProgram([process.execPath, this.at(file.replace(/\.ts$/, '.js'))], environment);
   }
 
   [Symbol.dispose](): void {
@@ -51,8 +71,8 @@ export class GuideProgram implements AsyncDisposable {
   #output = '';
   #heard = () => {};
 
-  constructor(path: string, environment: Readonly<Record<string, string>>) {
-    this.#child = spawn(process.execPath, [path], {
+  constructor([command, ...args]: readonly [string, ...string[]], environment: Readonly<Record<string, string>> = {}) {
+    this.#child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
     });
@@ -64,6 +84,10 @@ export class GuideProgram implements AsyncDisposable {
       });
     }
     void this.#exit.then(() => this.#heard());
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? -1;
   }
 
   /** All that it has written, to whichever stream. */
@@ -85,11 +109,20 @@ export class GuideProgram implements AsyncDisposable {
     }
   }
 
-  /** Has it stop, and waits for its end: its code, or the signal that killed it. */
-  async terminate(): Promise<number | string | null> {
-    this.#child.kill('SIGTERM');
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Waits for its end: its code, or the signal that killed it. */
+  async exit(): Promise<number | string | null> {
     const [code, signal] = await this.#exit;
     return code ?? signal;
+  }
+
+  /** Has it stop, and waits for its end. */
+  terminate(): Promise<number | string | null> {
+    this.kill('SIGTERM');
+    return this.exit();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,19 +2,19 @@ import { readFileSync } from 'node:fs';
 
 /** A page of the guide, from which tests take what they run. */
 export class Page {
-  readonly #text: string;
+  readonly text: string;
 
   private constructor(text: string) {
-    this.#text = text;
+    this.text = text;
   }
 
   static read(name: string): Page {
     return new Page(readFileSync(new URL(`../../../../docs/${name}`, import.meta.url), 'utf8'));
   }
 
-  /** The blocks in this language, in order. */
+  /** The blocks in this language, in order; with what stands behind it, such as `'ts file=main.ts'`. */
   blocks(language: string): string[] {
-    const blocks = this.#text.matchAll(new RegExp(`^\`\`\`${language}\\n(?<text>.*?)^\`\`\`$`, 'gms'));
+    const blocks = this.text.matchAll(new RegExp(`^\`\`\`${language}\\n(?<text>.*?)^\`\`\`$`, 'gms'));
     return [...blocks].map(({ groups }) => groups?.text ?? '');
   }
 }
