@@ -62,7 +62,11 @@ function findCores(): Machine['cores'] {
 }
 
 /** Compiles a program of `load/`; its path, or undefined where there is no compiler or library for it. */
-export function compileLoad(name: string, sources: readonly string[], flags: readonly string[] = []): string | undefined {
+export function compileLoad(
+  name: string,
+  sources: readonly string[],
+  flags: readonly string[] = [],
+): string | undefined {
   if (process.platform !== 'linux') return undefined;
   const files = sources.map((source) => fileURLToPath(new URL(`../load/${source}`, import.meta.url)));
   const program = fileURLToPath(new URL(name, import.meta.url));

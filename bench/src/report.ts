@@ -4,6 +4,7 @@ import { type Figures, isMet, type Outcome, type Verdict } from './outcome.js';
 
 const columns: Readonly<Record<string, (value: number) => string>> = {
   rate: (value) => Math.round(value).toLocaleString('en'),
+  perSecond: (value) => Math.round(value).toLocaleString('en'),
   ratio: (value) => `${value.toFixed(3)} ×`,
   spread: (value) => `± ${value.toFixed(3)}`,
   p50: (value) => `${Math.round(value)} µs`,
@@ -18,6 +19,7 @@ const columns: Readonly<Record<string, (value: number) => string>> = {
 
 const headings: Readonly<Record<string, string>> = {
   rate: 'per CPU s',
+  perSecond: 'per s',
   ratio: 'ratio',
   spread: '',
   serverCpu: 'server CPU',

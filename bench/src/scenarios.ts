@@ -40,6 +40,11 @@ export interface Scenario {
   readonly unit: string;
   /** The contender that all others are shown as a multiple of. */
   readonly reference: string;
+  /**
+   * What a rate is per: a second of the CPU time of all of the server's processes, which are pinned to one core, or a second that passes, on all
+   * cores. Default: `'CPU second'`.
+   */
+  readonly per?: 'CPU second' | 'second';
   /** How many times the usual length its slices have, where what is counted takes long. Default: 1. */
   readonly stretch?: number;
   readonly contenders: readonly Contender[];
@@ -130,6 +135,24 @@ function telemetry(name: string, title: string, unit: string, load: Load): Scena
     ],
   };
 }
+
+/** What it costs that a worker serves instead of the process itself. */
+function oneWorker(name: string, title: string, unit: string, load: Load, atLeast: number): Scenario {
+  return {
+    name,
+    title: `${title}: 64 bytes, 50 connections, by a single process and by one worker`,
+    unit,
+    reference: 'reagent, one process',
+    contenders: [
+      { name: 'reagent, one process', peer: 'reagent-push', load },
+      { name: 'reagent, one worker', peer: 'reagent-push-worker', load },
+    ],
+    budgets: [{ contender: 'reagent, one worker', against: 'reagent, one process', atLeast }],
+  };
+}
+
+/** Little for the load to do, which has no core of its own: all are the server's. */
+const slow: Load = { ...echo, connections: 64, active: 64 };
 
 export const scenarios: readonly Scenario[] = [
   {
@@ -230,4 +253,20 @@ export const scenarios: readonly Scenario[] = [
   handshaking('resumed', 'Connect, resume a TLS 1.3 session, echo, close', { ...handshakes, security: 'resumed' }),
   telemetry('telemetry', 'Echo', 'messages', echo),
   telemetry('telemetry-visits', 'Connect, echo, close', 'connections', visits),
+  oneWorker('worker', 'Echo', 'messages', echo, 0.97),
+  oneWorker('worker-visits', 'Connect, echo, close', 'connections', visits, 0.95),
+  {
+    name: 'workers',
+    title: 'Two workers: echo with 200 µs of work a message, 64 bytes, 64 connections',
+    unit: 'messages',
+    per: 'second',
+    reference: 'reagent, 1 worker',
+    stretch: 2,
+    contenders: [
+      { name: 'reagent, 1 worker', peer: 'reagent-busy-1', load: slow },
+      { name: 'reagent, 2 workers', peer: 'reagent-busy-2', load: slow },
+      { name: 'node:cluster, 2 workers', peer: 'cluster-busy-2', load: slow },
+    ],
+    budgets: [{ contender: 'reagent, 2 workers', against: 'reagent, 1 worker', atLeast: 1.8 }],
+  },
 ];

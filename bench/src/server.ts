@@ -1,6 +1,8 @@
-// The process of one server: `node server.js PEER`. Tells its port, and what it is asked for, over the channel to its parent.
+// The process of one server: `node server.js PEER`. Tells its port, and what it is asked for, over the channel to its parent. A peer with workers
+// runs it in them too, where it only starts what they serve.
 
 import { createHook } from 'node:async_hooks';
+import cluster from 'node:cluster';
 
 export type Question = 'cpu' | 'memory' | 'promises' | 'count promises';
 
@@ -22,8 +24,17 @@ export interface Answers {
 
 let promises = 0;
 
-const answers: { readonly [K in Question]: () => Answers[K] } = {
+interface Peer {
+  start(): Promise<number>;
+  /** Microseconds that all of its processes have used, where it has more than this one. */
+  cpu?(): Promise<number>;
+}
+
+const peer = (await import(`./peers/${process.argv[2]}.js`)) as Peer;
+
+const answers: { readonly [K in Question]: () => Answers[K] | Promise<Answers[K]> } = {
   cpu: () => {
+    if (peer.cpu !== undefined) return peer.cpu();
     const { user, system } = process.cpuUsage();
     return user + system;
   },
@@ -43,7 +54,10 @@ const answers: { readonly [K in Question]: () => Answers[K] } = {
   },
 };
 
-const { start } = (await import(`./peers/${process.argv[2]}.js`)) as { start: () => Promise<number> };
-process.on('message', (question: Question) => process.send?.(answers[question]()));
-process.on('disconnect', () => process.exit());
-process.send?.(await start());
+if (cluster.isWorker) {
+  await peer.start();
+} else {
+  process.on('message', async (question: Question) => process.send?.(await answers[question]()));
+  process.on('disconnect', () => process.exit());
+  process.send?.(await peer.start());
+}

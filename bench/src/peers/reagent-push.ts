@@ -2,7 +2,7 @@ import { Connection, OnData, Reagent } from '@reagent/core';
 import { startReagent } from '../reagent-server.js';
 
 @Reagent()
-class PushEcho {
+export class PushEcho {
   @OnData()
   echo(conn: Connection, data: Buffer) {
     conn.send(data);
