@@ -31,7 +31,8 @@ describe('stopping an application with workers', () => {
     });
     const clients = await server.connectToEach();
     server.kill('SIGTERM');
-    await server.logged(/stopping/);
+    await server.logged(/^event: 1 draining$/m);
+    await server.logged(/^event: 2 draining$/m);
     for (const client of clients.values()) {
       await client.send('still here?');
       await client.receive('still here?');
