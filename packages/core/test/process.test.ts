@@ -4,9 +4,11 @@ import { once } from 'node:events';
 import type { AddressInfo, Server } from 'node:net';
 import { createServer } from 'node:net';
 import { TestClient } from '@reagent/testing';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { build, ServerProcess } from './support/server-process.js';
 
+// Whole processes, on a machine that may have other things to do.
+vi.setConfig({ testTimeout: 30_000 });
 beforeAll(build, 120_000);
 
 async function connect(server: ServerProcess): Promise<TestClient> {

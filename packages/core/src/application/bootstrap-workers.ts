@@ -8,8 +8,9 @@ import type { BootstrapOptions } from './bootstrap-options.js';
 import { readModules } from './modules.js';
 import type { RunningApplication } from './running-application.js';
 import { serve } from './serve.js';
-import { leaveSignalsToSupervisor, obeySignals, stopAll } from './signals.js';
+import { leaveSignalsToSupervisor, obeySignals, startObedient, stopAll } from './signals.js';
 import { supervise } from './supervise.js';
+import type { SupervisedApplication } from './supervised-application.js';
 
 type ServeOptions = Omit<BootstrapOptions, 'workers'>;
 
@@ -21,9 +22,8 @@ export async function bootstrapWorkers(
 ): Promise<Application> {
   const link = await WorkerLink.join();
   if (link !== undefined) return work(module, options, link);
-  const application = await supervise(module, workers, options);
-  if (options.signals !== false) obeySignals(application);
-  return application;
+  if (options.signals === false) return supervise(module, workers, options, () => {});
+  return startObedient<SupervisedApplication>((begun) => supervise(module, workers, options, begun));
 }
 
 /** Serves as a worker. What goes wrong at the start is the supervisor's to say; this process ends then. */

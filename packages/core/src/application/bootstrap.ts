@@ -4,8 +4,9 @@ import type { DescriptorInput } from '../descriptor/descriptor.js';
 import type { Application } from './application.js';
 import { type BootstrapOptions, requireKnown } from './bootstrap-options.js';
 import { requireReagent } from './descriptors.js';
+import type { RunningApplication } from './running-application.js';
 import { serve } from './serve.js';
-import { obeySignals } from './signals.js';
+import { startObedient } from './signals.js';
 
 /**
  * Starts an application: checks all of it, makes its providers and reagents, binds its listeners, and then serves.
@@ -29,9 +30,8 @@ export async function bootstrap(module: ModuleImport, options: BootstrapOptions 
     const { bootstrapWorkers } = await import('./bootstrap-workers.js');
     return bootstrapWorkers(module, workers, others);
   }
-  const application = await serve(module, others);
-  if (options.signals !== false) obeySignals(application);
-  return application;
+  if (options.signals === false) return serve(module, others);
+  return startObedient<RunningApplication>((begun) => serve(module, others, { begun }));
 }
 
 /**

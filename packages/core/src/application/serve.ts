@@ -15,13 +15,15 @@ export interface ServingProcess {
   /** Who binds the addresses. Default: this process. */
   readonly binder?: Binder;
   readonly worker?: WorkerIdentity;
+  /** Is called as soon as there is an application that can be stopped. */
+  readonly begun?: (application: RunningApplication) => void;
 }
 
 /** Starts an application in this process: all of it, or nothing. */
 export async function serve(
   module: ModuleImport,
   { logger = stderrLogger(), overrides = {}, container: parent = globalContainer, ...options }: BootstrapOptions,
-  { binder = ownBinder, worker }: ServingProcess = {},
+  { binder = ownBinder, worker, begun }: ServingProcess = {},
 ): Promise<RunningApplication> {
   const secure = loadTls(options.secure);
   const { tls } = secure;
@@ -45,6 +47,7 @@ export async function serve(
   );
   refuse(problems);
 
+  begun?.(application);
   const made = await makeProviders(providers, context);
   application.equip(made);
   try {

@@ -14,7 +14,17 @@ interface Obedient {
 const endings = { SIGTERM: 15, SIGINT: 2 } as const;
 type Ending = keyof typeof endings;
 
+/** How long a start may go on after its application was stopped by a signal, in milliseconds. */
+const UNFINISHED_START = 2_000;
+
+/** What signals have asked for while an application started. */
+interface Start {
+  ended: boolean;
+  reload: boolean;
+}
+
 const running = new Set<Obedient>();
+const starts = new Map<Obedient, Start>();
 let stopping = false;
 let isWorker = false;
 
@@ -28,6 +38,39 @@ export function leaveSignalsToSupervisor(): void {
   process.on('SIGHUP', onIgnored);
 }
 
+/**
+ * Starts an application that obeys signals from its first moment on: the first process of a container would not get them otherwise. One that
+ * ends it meanwhile ends the process when all has stopped: that is no failure, and nobody could do anything with the application any more.
+ *
+ * @param start is given the function to call as soon as there is an application that can be stopped
+ */
+export async function startObedient<Started extends Obedient>(
+  start: (begun: (application: Started) => void) => Promise<Started>,
+): Promise<Started> {
+  const asked: Start = { ended: false, reload: false };
+  let begun: Started | undefined;
+  try {
+    const application = await start((beginning) => {
+      begun = beginning;
+      starts.set(beginning, asked);
+      obeySignals(beginning);
+    });
+    if (!asked.ended) {
+      if (asked.reload) reload(application);
+      return application;
+    }
+  } catch (error) {
+    if (!asked.ended) {
+      if (begun !== undefined) forget(begun);
+      throw error;
+    }
+  } finally {
+    if (begun !== undefined) starts.delete(begun);
+  }
+  await Promise.all([...running].map(({ closed }) => closed));
+  process.exit();
+}
+
 /** Until it has stopped, has SIGTERM and SIGINT stop an application, a second one end the process at once, and SIGHUP reload. */
 export function obeySignals(application: Obedient): void {
   if (running.size === 0) {
@@ -39,12 +82,16 @@ export function obeySignals(application: Obedient): void {
   }
   running.add(application);
   void application.closed.then(() => {
-    running.delete(application);
-    if (running.size > 0) return;
-    stopping = false;
-    for (const signal of Object.keys(endings)) process.off(signal, onEnding);
-    process.off('SIGHUP', onHangUp);
+    // The second signal is for a start that goes on nevertheless.
+    if (!starts.has(application)) forget(application);
   });
+}
+
+function forget(application: Obedient): void {
+  if (!running.delete(application) || running.size > 0) return;
+  stopping = false;
+  for (const signal of Object.keys(endings)) process.off(signal, onEnding);
+  process.off('SIGHUP', onHangUp);
 }
 
 /** Stops every application that obeys signals. */
@@ -65,18 +112,37 @@ function onEnding(signal: Ending): void {
   }
   stopping = true;
   for (const { logger } of running) logger.info({ signal }, 'stopping; once more to stop at once');
+  for (const [application, start] of starts) {
+    start.ended = true;
+    void application.closed.then(() => endUnfinished(application, signal));
+  }
   stopAll();
+}
+
+/** A provider may take as long as it likes to be made, but not when it is not wanted any more. */
+function endUnfinished(application: Obedient, signal: Ending): void {
+  setTimeout(() => {
+    if (!starts.has(application)) return;
+    application.logger.warn('the start has not ended in time: ending the process');
+    process.exit(128 + endings[signal]);
+  }, UNFINISHED_START);
 }
 
 function onHangUp(signal: 'SIGHUP'): void {
   for (const application of running) {
-    application.logger.info({ signal }, 'reloading');
-    application.reload().catch((error: unknown) => {
-      // It ends before all is reloaded, as was wanted.
-      if (stopping || !running.has(application)) return;
-      application.logger.error({ err: error }, 'not all could be reloaded; what could not stays as it was');
-    });
+    const start = starts.get(application);
+    application.logger.info({ signal }, start === undefined ? 'reloading' : 'reloading as soon as all is up');
+    if (start === undefined) reload(application);
+    else start.reload = true;
   }
+}
+
+function reload(application: Obedient): void {
+  application.reload().catch((error: unknown) => {
+    // It ends before all is reloaded, as was wanted.
+    if (stopping || !running.has(application)) return;
+    application.logger.error({ err: error }, 'not all could be reloaded; what could not stays as it was');
+  });
 }
 
 function onIgnored(): void {}

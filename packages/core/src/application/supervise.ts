@@ -19,7 +19,11 @@ import { SupervisedApplication } from './supervised-application.js';
 /** The one that this process has, until its workers are gone. */
 let supervising: SupervisedApplication | undefined;
 
-/** Starts an application in worker processes, which this process supervises: all of it, or nothing. */
+/**
+ * Starts an application in worker processes, which this process supervises: all of it, or nothing.
+ *
+ * @param begun is called as soon as there is an application that can be stopped
+ */
 export async function supervise(
   module: ModuleImport,
   workers: WorkersInput,
@@ -29,6 +33,7 @@ export async function supervise(
     container: parent = globalContainer,
     ...options
   }: Omit<BootstrapOptions, 'workers'>,
+  begun: (application: SupervisedApplication) => void,
 ): Promise<SupervisedApplication> {
   requireFirstProcess();
   const checked = checkWorkers(workers);
@@ -47,6 +52,7 @@ export async function supervise(
   );
   refuse([...checked.problems, ...listenProblems(options), ...problems]);
 
+  begun(application);
   supervising = application;
   void application.closed.then(() => {
     supervising = undefined;

@@ -89,8 +89,8 @@ export class Supervisor implements WorkerObserver {
     this.logger.info({ workers: this.#places.length, accept: this.#options.accept }, 'workers listen');
   }
 
-  get isStopping(): boolean {
-    return this.#state === 'stopping';
+  get state(): 'starting' | 'running' | 'stopping' | 'stopped' {
+    return this.#state;
   }
 
   /** What is known of the listeners that have not stopped, in the order in which they were bound. */

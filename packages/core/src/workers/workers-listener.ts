@@ -118,7 +118,8 @@ export class WorkersListener extends Listener {
 
   #status(known: ListenerStatistics | undefined): ListenerStatus {
     if (!this.#supervisor.facts.some(({ name }) => name === this.#name)) return 'stopped';
-    if (this.#supervisor.isStopping) return 'draining';
+    const { state } = this.#supervisor;
+    if (state !== 'running') return state === 'starting' ? 'starting' : 'draining';
     return this.#supervisor.isSuspended(this.#name) ? 'suspended' : (known?.status ?? 'starting');
   }
 

@@ -2,6 +2,7 @@
 
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 
 const LIMIT_MS = 10_000;
 
@@ -57,6 +58,17 @@ export class Program implements AsyncDisposable {
 
   write(input: string | Uint8Array): void {
     this.#child.stdin.write(input);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** To the process that it has started itself: the first one that it has. */
+  signalChild(signal: NodeJS.Signals): void {
+    const { pid } = this.#child;
+    const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ');
+    process.kill(Number(child), signal);
   }
 
   /** Ends its input. */
