@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { GuideProgram, GuidePrograms } from './support/guide-programs.js';
 import { adapted, Page } from './support/page.js';
-import { has, needs, Program } from './support/program.js';
+import { needs, Program } from './support/program.js';
 import { TemporaryDirectory } from './support/temporary-directory.js';
 
 /** Milliseconds that it may take to compile the page's program, or to run it. */
@@ -82,8 +82,7 @@ describe('the unit', () => {
   /** The unit in a file of its own, with the Node.js that there is here. */
   function written(directory: TemporaryDirectory): string {
     const path = directory.at('chat.service');
-    const curl = has('curl') ? {} : { '/usr/bin/curl': '/bin/true' };
-    writeFileSync(path, adapted(unit, { '/usr/bin/node': process.execPath, ...curl }));
+    writeFileSync(path, adapted(unit, { '/usr/bin/node': process.execPath }));
     return path;
   }
 
