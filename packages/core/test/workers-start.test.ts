@@ -84,16 +84,4 @@ describe('an application with workers that cannot start', () => {
     class Empty {}
     await expect(bootstrap(Empty, { workers: 2 })).rejects.toThrow(/runs tests|main thread/);
   });
-
-  it.each(['SIGTERM', 'SIGHUP'] as const)('since %s has come before it was up leaves no worker', async (signal) => {
-    await using directory = await TemporaryDirectory.make();
-    const path = directory.at('socket');
-    const slow = inWorkers('{console.error("on my way");await new Promise((resolve)=>setTimeout(resolve,60_000))}');
-    await using server = WorkersProcess.launch({ listeners: [{ path }], execArgv: slow });
-    await server.logged(/on my way[\s\S]*on my way/);
-    server.kill(signal);
-    // It resolves when the last worker has closed its output.
-    expect(await server.exit()).toBe(signal);
-    await expect(TestClient.connect({ path })).rejects.toThrow(/ENOENT|ECONNREFUSED/);
-  });
 });

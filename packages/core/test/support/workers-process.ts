@@ -81,14 +81,9 @@ export class WorkersProcess implements AsyncDisposable {
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#printed(line));
   }
 
-  /** Starts it, and does not wait until it is up. */
-  static launch(options: WorkersProcessOptions = {}): WorkersProcess {
-    return new WorkersProcess(options);
-  }
-
   /** Resolves when the application is up. */
   static async start(options: WorkersProcessOptions = {}): Promise<WorkersProcess> {
-    const running = WorkersProcess.launch(options);
+    const running = new WorkersProcess(options);
     await running.logged(/^ready /m);
     return running;
   }
