@@ -36,6 +36,9 @@ class Time {
 @Module({ providers: [Clock], reagents: [Time] })
 class TimeModule {}
 
+/** The stack of an error whose first line is one of this file. */
+const fromHere = /^.*\n +at .*create-test-app\.test\.ts/;
+
 async function timeOf(app: Awaited<ReturnType<ReturnType<typeof createTestApp>['start']>>): Promise<string> {
   const client = await app.connect(Time);
   await client.send('?');
@@ -102,7 +105,20 @@ describe('an app under test', () => {
 
   it('refuses changes to a listener that it does not have', async () => {
     const starting = createTestApp(TimeModule, { descriptors: { Tiem: { maxConnections: 3 } } }).start();
-    await expect(starting).rejects.toThrow(/Tiem[\s\S]*Time/);
+    await expect(starting).rejects.toMatchObject({
+      message: 'createTestApp: no listener is called Tiem; there is Time',
+      stack: expect.stringMatching(fromHere),
+    });
+  });
+
+  it('refuses options that there are not, from the line of the test', () => {
+    const options = { descriptor: { Time: { maxConnections: 3 } } };
+    expect(() => createTestApp(TimeModule, options as object)).toThrow(
+      expect.objectContaining({
+        message: expect.stringContaining('createTestApp has no option descriptor; it has descriptors, '),
+        stack: expect.stringMatching(fromHere),
+      }),
+    );
   });
 
   it('evaluates a descriptor that is a function of the container', async () => {

@@ -12,6 +12,7 @@ import {
   type Token,
 } from '@reagent/core';
 import { ApplicationWatch } from './application-watch.js';
+import { thrownFrom } from './caller-stack.js';
 import { CapturedLogger } from './captured-logger.js';
 import type { Leftover } from './leftovers.js';
 import { Placement, type Transport } from './placement.js';
@@ -50,6 +51,17 @@ export interface TestAppOptions {
   readonly timeout?: number;
 }
 
+const knownOptions: readonly string[] = [
+  'descriptors',
+  'transport',
+  'secure',
+  'logger',
+  'allow',
+  'sendLimit',
+  'overrides',
+  'timeout',
+] satisfies (keyof TestAppOptions)[];
+
 /** Options that make sense for all tests of a project. */
 export interface TestAppDefaults {
   allow: readonly Leftover[];
@@ -87,6 +99,8 @@ export interface TestAppBuilder {
  * Builds an application to test: a module, or a single reagent. It listens on free loopback ports, handles no signals,
  * writes no log, and shares no instance with another one.
  *
+ * @throws for options that there are not
+ *
  * @example
  * await using app = await createTestApp(AppModule).override(Clock).useValue({ now: () => 0 }).start();
  * const client = await app.connect(Echo);
@@ -94,6 +108,11 @@ export interface TestAppBuilder {
  * await client.receive('hello\n');
  */
 export function createTestApp(root: ModuleImport, options: TestAppOptions = {}): TestAppBuilder {
+  const unknown = Object.keys(options).filter((option) => !knownOptions.includes(option));
+  if (unknown.length > 0) {
+    const message = `createTestApp has no option ${unknown.join(', ')}; it has ${knownOptions.join(', ')}`;
+    throw thrownFrom(new Error(), new Error(message));
+  }
   const overrides: Provider[] = [...(options.overrides ?? [])];
   const builder: TestAppBuilder = {
     override: (token) => {
@@ -107,7 +126,7 @@ export function createTestApp(root: ModuleImport, options: TestAppOptions = {}):
         useFactory: (useFactory) => provide({ token, useFactory }),
       };
     },
-    start: () => startTestApp(root, overrides, options),
+    start: () => startTestApp(root, overrides, options, new Error()),
   };
   return builder;
 }
@@ -116,6 +135,7 @@ async function startTestApp(
   root: ModuleImport,
   overrides: readonly Provider[],
   options: TestAppOptions,
+  caller: Error,
 ): Promise<TestApp> {
   const {
     descriptors = {},
@@ -151,9 +171,8 @@ async function startTestApp(
     if (placement.unknown.length > 0) {
       const names = application.listeners.map(({ name }) => name);
       await app.stop();
-      throw new Error(
-        `createTestApp: no listener is called ${placement.unknown.join(', ')}; there is ${names.join(', ')}`,
-      );
+      const message = `createTestApp: no listener is called ${placement.unknown.join(', ')}; there is ${names.join(', ')}`;
+      throw thrownFrom(caller, new Error(message));
     }
     return app;
   } catch (error) {
