@@ -1,3 +1,4 @@
+import { hintAt } from '../descriptor/spelling.js';
 import { StateError } from '../errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { TlsOptions } from '../transport/tls/tls-options.js';
@@ -51,7 +52,7 @@ export function requireKnown(options: BootstrapOptions): void {
       `the logger has no method ${missing.join(', ')}; it needs ${levels.join(', ')}, as pino's has`,
     );
   }
-  const unknown = Object.keys(options).filter((key) => !knownOptions.includes(key));
-  if (unknown.length > 0)
-    throw new StateError(`bootstrap has no option ${unknown.join(', ')}; it has ${knownOptions.join(', ')}`);
+  const unknown = Object.keys(options).find((key) => !knownOptions.includes(key));
+  if (unknown !== undefined)
+    throw new StateError(`bootstrap has no option ${unknown}; ${hintAt(unknown, knownOptions)}`);
 }

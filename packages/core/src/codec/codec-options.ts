@@ -1,6 +1,6 @@
 // The checks of what a codec is called with. Mistakes in it are found when the codec is made, not when the first client comes.
 
-import { nearestPath } from '../descriptor/spelling.js';
+import { hintAt } from '../descriptor/spelling.js';
 
 /** The largest frame of a codec for bytes, where its options do not say otherwise. */
 export const FRAME_MAX_LENGTH = 16 * 1_024 * 1_024;
@@ -12,9 +12,7 @@ export function requireOptions(codec: string, options: unknown, known: readonly 
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
-    const nearest = nearestPath(name, known);
-    const meant = nearest === undefined ? `it has ${known.join(', ')}` : `did you mean ${nearest}?`;
-    throw new TypeError(`${codec}() has no option ${name}; ${meant}`);
+    throw new TypeError(`${codec}() has no option ${name}; ${hintAt(name, known)}`);
   }
 }
 

@@ -57,9 +57,13 @@ function hint(path: readonly PropertyKey[], received: unknown): string {
     return "; turn it into bytes with Buffer.from(text, 'base64')";
   if (received instanceof URL) return '; turn it into a path with fileURLToPath()';
   if (received instanceof Promise) return '; await it first';
-  if (typeof received === 'string' && received.trim() !== '' && !Number.isNaN(Number(received)))
-    return '; turn it into a number with Number()';
-  return '';
+  return numberHint(received);
+}
+
+/** What to say of a text where a number is expected, as an environment variable is one; nothing of anything else. */
+export function numberHint(received: unknown): string {
+  const isNumeric = typeof received === 'string' && received.trim() !== '' && !Number.isNaN(Number(received));
+  return isNumeric ? '; turn it into a number with Number()' : '';
 }
 
 function unknownField({ name, root, fields }: Subject, parents: readonly PropertyKey[], key: string): string {

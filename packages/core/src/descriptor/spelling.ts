@@ -16,6 +16,12 @@ export function nearestPath(path: string, known: readonly string[]): string | un
   return nearest?.candidate;
 }
 
+/** What to say of a name that does not exist: the one that was meant, or all there are. */
+export function hintAt(name: string, known: readonly string[]): string {
+  const nearest = nearestPath(name, known);
+  return nearest === undefined ? `it has ${known.join(', ')}` : `did you mean ${nearest}?`;
+}
+
 /** The parents of a path and its last name, the latter without what is often written differently: case and separators. */
 function split(path: string): [parent: string, name: string] {
   const end = path.lastIndexOf('.') + 1;

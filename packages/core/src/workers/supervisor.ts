@@ -347,7 +347,13 @@ export class Supervisor implements WorkerObserver {
 
   #report(worker: WorkerProcess): void {
     const { id, pid, status, exit, failure } = worker;
-    const fields = { worker: id, pid, code: exit?.code, signal: exit?.signal, err: failure };
+    const fields = {
+      worker: id,
+      pid,
+      code: exit?.code ?? undefined,
+      signal: exit?.signal ?? undefined,
+      err: failure,
+    };
     // `start` rejects with the reason.
     if (this.#state === 'starting') this.logger.debug(fields, 'a worker has ended');
     else if (status === 'stopped') this.logger.warn(fields, 'a worker has stopped, but not cleanly');

@@ -35,9 +35,15 @@ describe('the options of workers', () => {
     [1.5, 'workers.count', "expected a whole number of 1 or more or 'auto', received 1.5"],
     ['all', 'workers', "expected a number, 'auto' or options, received 'all'; leave it out for a single process"],
     [null, 'workers', "expected a number, 'auto' or options, received null; leave it out for a single process"],
+    ['4', 'workers', "received '4'; turn it into a number with Number(); leave it out"],
+    [{ heartbeet: 1_000 }, 'workers.heartbeet', 'is no option of it; did you mean heartbeat?'],
     [{ size: 2 }, 'workers.size', 'is no option of it; it has count, accept,'],
     [{ heartbeat: 499 }, 'workers.heartbeat', 'expected a whole number of 500 or more or false, received 499'],
-    [{ maxRestarts: '3' }, 'workers.maxRestarts', "expected a whole number of 0 or more, received '3'"],
+    [
+      { maxRestarts: '3' },
+      'workers.maxRestarts',
+      "expected a whole number of 0 or more, received '3'; turn it into a number with Number()",
+    ],
     [{ within: false }, 'workers.within', 'expected a whole number of 1 or more, received false'],
     [{ accept: 'kernel' }, 'workers.accept', "expected 'reusePort' or 'shared', received 'kernel'"],
   ])('%j are refused', (input, path, message) => {

@@ -1,5 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { inspect } from 'node:util';
+import { numberHint } from '../descriptor/findings.js';
+import { hintAt } from '../descriptor/spelling.js';
 import type { Problem } from '../errors.js';
 import type { AcceptMode } from '../telemetry/statistics.js';
 import { canReusePort } from '../transport/bind.js';
@@ -59,12 +61,12 @@ export function checkWorkers(input: WorkersInput): {
   };
   const isObject = typeof given === 'object' && given !== null;
   if (!isObject) {
-    const message = `expected a number, 'auto' or options, received ${show(given)}; leave it out for a single process`;
+    const message = `expected a number, 'auto' or options, received ${show(given)}${numberHint(given)}; leave it out for a single process`;
     report('workers', message);
   }
   const fields = (isObject ? given : {}) as Readonly<Record<string, unknown>>;
   for (const key of Object.keys(fields)) {
-    if (!known.includes(key)) report(`workers.${key}`, `is no option of it; it has ${known.join(', ')}`);
+    if (!known.includes(key)) report(`workers.${key}`, `is no option of it; ${hintAt(key, known)}`);
   }
   const number = (key: keyof WorkersOptions, least: number, preset: number, or?: string): number => {
     const value = fields[key];
@@ -72,7 +74,7 @@ export function checkWorkers(input: WorkersInput): {
     if (or === 'false' && (value === false || value === Number.POSITIVE_INFINITY)) return Number.POSITIVE_INFINITY;
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value;
     const wanted = `a whole number of ${least} or more${or === undefined ? '' : ` or ${or}`}`;
-    report(`workers.${key}`, `expected ${wanted}, received ${show(value)}`);
+    report(`workers.${key}`, `expected ${wanted}, received ${show(value)}${numberHint(value)}`);
     return preset;
   };
   const count = number('count', 1, availableParallelism(), "'auto'");
