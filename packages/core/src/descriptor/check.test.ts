@@ -173,6 +173,7 @@ describe('where to listen', () => {
     );
     expect(refusal('mode', { mode: 0o600 })).toContain('goes with path only, and this listens on a port');
     expect(refusal('mode', { port: undefined, fd: 3, mode: 0o600 })).toContain('listens on a fd');
+    expect(refusal('mode', { port: undefined, path: '\0chat', mode: 0o600 })).toContain('abstract socket has none');
   });
 });
 

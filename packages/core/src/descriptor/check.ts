@@ -137,6 +137,8 @@ function placeConflicts(input: object): Finding[] {
       findings.push(['host', `goes with port only, and this listens on a ${place}; remove it`]);
     if (given('mode') && place !== 'path')
       findings.push(['mode', `goes with path only, and this listens on a ${place}; remove it`]);
+    if (given('mode') && String((input as { readonly path?: unknown }).path).startsWith('\0'))
+      findings.push(['mode', 'goes with a file, and an abstract socket has none: remove it, and check who connects']);
   }
   return findings;
 }
