@@ -1,14 +1,9 @@
 // `pnpm start`: builds the echo app and runs it in this process. Arguments are the app's: `pnpm start --port 9000`. With `--workers`, this
 // file runs in the workers too.
 
-import { spawn } from 'node:child_process';
 import cluster from 'node:cluster';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** How often to look whether the processes that started this one are still there. */
 const LAUNCHER_CHECK_MS = 250;
@@ -17,25 +12,17 @@ const LAUNCHER_CHECK_MS = 250;
 const MAX_LAUNCHERS = 8;
 
 const launchers = cluster.isPrimary ? findLaunchers() : [];
-if (cluster.isPrimary) await build();
+if (cluster.isPrimary) {
+  const { build } = await import('./build.mjs');
+  const code = await build(['apps/echo']);
+  if (code !== 0) process.exit(code);
+}
 // `pnpm start -- --port 9000` hands the dashes on.
 if (process.argv[2] === '--') process.argv.splice(2, 1);
 // As an address, since what is built may be missing when this file is checked.
 await import(new URL('../apps/echo/dist/main.js', import.meta.url).href);
 // Workers stop when their supervisor does.
 if (cluster.isPrimary) stopWithLaunchers();
-
-/** Compiles the app and what it depends on; what is up to date costs a fraction of a second. */
-async function build() {
-  const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url));
-  const compiler = spawn(process.execPath, [tsc, '-b', 'apps/echo'], { cwd: root, stdio: 'inherit' });
-  const kill = () => compiler.kill();
-  const signals = /** @type {const} */ (['SIGTERM', 'SIGINT']);
-  for (const signal of signals) process.once(signal, kill);
-  const [code] = await once(compiler, 'exit');
-  for (const signal of signals) process.off(signal, kill);
-  if (code !== 0) process.exit(code ?? 1);
-}
 
 /**
  * Ends the app as SIGTERM would when one of its launchers is gone.

@@ -3,6 +3,7 @@ import { Module, type ModuleImport } from '../decorators/module.js';
 import type { DescriptorInput } from '../descriptor/descriptor.js';
 import type { Application } from './application.js';
 import { type BootstrapOptions, requireKnown } from './bootstrap-options.js';
+import { bootstrapWorkers } from './bootstrap-workers.js';
 import { requireReagent } from './descriptors.js';
 import type { RunningApplication } from './running-application.js';
 import { serve } from './serve.js';
@@ -25,11 +26,7 @@ import { startObedient } from './signals.js';
 export async function bootstrap(module: ModuleImport, options: BootstrapOptions = {}): Promise<Application> {
   requireKnown(options);
   const { workers, ...others } = options;
-  if (workers !== undefined) {
-    // Loaded here, since most applications have none, and want to start fast.
-    const { bootstrapWorkers } = await import('./bootstrap-workers.js');
-    return bootstrapWorkers(module, workers, others);
-  }
+  if (workers !== undefined) return bootstrapWorkers(module, workers, others);
   if (options.signals === false) return serve(module, others);
   return startObedient<RunningApplication>((begun) => serve(module, others, { begun }));
 }

@@ -24,12 +24,11 @@ export class GuidePrograms implements Disposable {
     page: string,
     changes: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
   ): GuidePrograms {
-    const tsc = join(root, 'node_modules/typescript/bin/tsc');
     const run = (what: string, ...args: string[]): void => {
-      const { status, stdout } = spawnSync(process.execPath, [tsc, ...args], { cwd: root, encoding: 'utf8' });
-      if (status !== 0) throw new Error(`${what} do not compile:\n${stdout}`);
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
+      if (status !== 0) throw new Error(`${what} do not compile:\n${stdout}${stderr}`);
     };
-    run('the packages', '-b', 'packages/ops');
+    run('the packages', 'scripts/build.mjs', 'packages/ops');
     const cache = join(root, 'node_modules/.cache');
     mkdirSync(cache, { recursive: true });
     // Under the repository, so that the programs find what it has installed.
@@ -45,7 +44,7 @@ export class GuidePrograms implements Disposable {
     }
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }));
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(settings));
-    run(`the programs of ${page}`, '-p', folder);
+    run(`the programs of ${page}`, 'node_modules/typescript/bin/tsc', '-p', folder);
     return new GuidePrograms(folder);
   }
 

@@ -8,10 +8,10 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 
 /** Builds the package, which the process runs; what is up to date costs little. */
 export async function build(): Promise<void> {
-  const compiler = path('../../../../node_modules/typescript/bin/tsc');
-  const child = spawn(process.execPath, [compiler, '-b', path('../..')], { stdio: 'inherit' });
+  const script = path('../../../../scripts/build.mjs');
+  const child = spawn(process.execPath, [script, 'packages/core'], { stdio: 'inherit' });
   const [code] = await once(child, 'exit');
-  if (code !== 0) throw new Error(`the package does not compile: tsc ended with ${code}`);
+  if (code !== 0) throw new Error(`the package cannot be built: the build ended with code ${code}`);
 }
 
 export interface ServerProcessOptions {

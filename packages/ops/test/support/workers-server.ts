@@ -1,18 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const script = fileURLToPath(new URL('./workers-process.mjs', import.meta.url));
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 
-/** Compiles what the process loads. */
+/** Builds what the process loads. */
 export function build(): void {
-  const tsc = createRequire(import.meta.url)
-    .resolve('typescript/package.json')
-    .replace(/package\.json$/, 'bin/tsc');
-  execFileSync(process.execPath, [tsc, '-b', 'packages/ops'], { cwd: root, stdio: 'inherit' });
+  execFileSync(process.execPath, ['scripts/build.mjs', 'packages/ops'], { cwd: root, stdio: 'inherit' });
 }
 
 /** A server with two workers and operations, in processes of its own. `await using` ends all of them. */

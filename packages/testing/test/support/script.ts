@@ -5,9 +5,9 @@ const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.u
 
 /** Builds the package, for scripts that use it as users do; what is up to date costs little. */
 export function build(): void {
-  const compiler = path('../../../../node_modules/typescript/bin/tsc');
-  const { status, stdout } = spawnSync(process.execPath, [compiler, '-b', path('../..')], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`the package does not compile:\n${stdout}`);
+  const script = path('../../../../scripts/build.mjs');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, 'packages/testing'], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`the package cannot be built:\n${stdout}${stderr}`);
 }
 
 /** Runs a script, a module, in a process of its own. */
