@@ -1,4 +1,4 @@
-import { bootstrap, ListenError, type Listener } from '@reagent/core';
+import { bootstrap, ListenError, type Listener, ProviderError } from '@reagent/core';
 import { AppModule } from './app.module.js';
 import { type Options, readOptions, UsageError, usage } from './options.js';
 import { PullEcho } from './pull-echo.js';
@@ -15,27 +15,28 @@ try {
   if (error instanceof UsageError) {
     process.stderr.write(`${error.message}\n\n${usage}`);
     process.exitCode = 2;
-  } else if (error instanceof ListenError) {
-    process.stderr.write(`${error.message}\n`);
-    process.exitCode = 1;
   } else {
-    throw error;
+    // That of operations comes as the cause of what could not be made.
+    const cause = error instanceof ProviderError ? error.cause : error;
+    if (!(cause instanceof ListenError)) throw error;
+    process.stderr.write(`${cause.message}\n`);
+    process.exitCode = 1;
   }
 }
 
-async function run({ port, host, tls, workers }: Options): Promise<void> {
+async function run({ port, host, tls, workers, ops }: Options): Promise<void> {
   const at = (offset: number) => ({
     port: port === 0 ? 0 : port + offset,
     ...(host === undefined ? {} : { host }),
   });
   const overrides = { [PushEcho.name]: at(0), [PullEcho.name]: at(1), [SessionEcho.name]: at(2) };
-  const app = tls
-    ? await bootstrap(TlsAppModule, {
-        overrides: { ...overrides, [TlsEcho.name]: at(3) },
-        secure: await throwAwayCertificate(),
-        workers,
-      })
-    : await bootstrap(AppModule, { overrides, workers });
+  const operations = ops === undefined ? undefined : await import('./operations.js');
+  const modules = tls ? TlsAppModule : AppModule;
+  const app = await bootstrap(operations?.withOperations(modules, ops) ?? modules, {
+    overrides: tls ? { ...overrides, [TlsEcho.name]: at(3) } : overrides,
+    ...(tls ? { secure: await throwAwayCertificate() } : {}),
+    workers,
+  });
   // Once for all workers, by their supervisor.
   if (app.worker !== undefined) return;
   for (const listener of app.listeners) {
@@ -43,6 +44,7 @@ async function run({ port, host, tls, workers }: Options): Promise<void> {
       `${listener.name} listens on ${bracketed(listener.address)}:${listener.port}, try: ${example(listener)}\n`,
     );
   }
+  if (operations !== undefined) process.stdout.write(`Look at ${operations.urlOf(app)}\n`);
 }
 
 /** Made for this run, and trusted by nobody. */

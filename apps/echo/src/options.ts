@@ -15,6 +15,8 @@ export interface Options {
   readonly tls: boolean;
   /** How many processes serve; undefined: this one. */
   readonly workers: number | 'auto' | undefined;
+  /** Where metrics, health and the live page are served; undefined: nowhere. */
+  readonly ops: number | undefined;
 }
 
 export const usage = `Usage: pnpm start [options]
@@ -25,6 +27,7 @@ Starts three echo servers, on PORT (push), PORT + 1 (pull) and PORT + 2 (statefu
       --host HOST   the address to listen on (default: all interfaces)
       --tls         a fourth one with TLS on PORT + 3, with a certificate that is made for this run
   -w, --workers N   serve with N worker processes, 'auto' for one a core (default: with this process)
+      --ops PORT    metrics, health and a live page on that port of this machine, for a browser
   -h, --help        this text
 `;
 
@@ -41,7 +44,7 @@ export function readOptions(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): Options {
-  const { help = false, port, host, tls = false, workers } = parse(args);
+  const { help = false, port, host, tls = false, workers, ops } = parse(args);
   const highest = highestPort - (tls ? 3 : 2);
   return {
     help,
@@ -49,6 +52,7 @@ export function readOptions(
     host,
     tls,
     workers: readWorkers(workers),
+    ops: readPort('--ops', ops, highestPort),
   };
 }
 
@@ -61,6 +65,7 @@ function parse(args: readonly string[]) {
         host: { type: 'string' },
         tls: { type: 'boolean' },
         workers: { type: 'string', short: 'w' },
+        ops: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     }).values;

@@ -8,6 +8,7 @@ test('without arguments the ports begin at 8080, on all interfaces', () => {
     host: undefined,
     tls: false,
     workers: undefined,
+    ops: undefined,
   });
 });
 
@@ -51,4 +52,9 @@ test('a wrong PORT is refused by its name', () => {
 test('an unknown option and a stray argument are refused', () => {
   expect(() => readOptions(['--prot', '1'], {})).toThrow(UsageError);
   expect(() => readOptions(['9000'], {})).toThrow(UsageError);
+});
+
+test('--ops names the port of operations', () => {
+  expect(readOptions(['--ops', '9464'], {}).ops).toBe(9464);
+  expect(() => readOptions(['--ops', 'yes'], {})).toThrow(/^--ops must be a whole number from 0 to 65535, got "yes"/);
 });
