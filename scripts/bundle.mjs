@@ -1,34 +1,48 @@
-// Makes the JavaScript of @reagent/core: one file for its 150 modules and what it needs of zod. Node.js takes longer to find and read modules
-// one by one than for all else that a start does.
+// Makes the JavaScript of what servers load: one file for the 150 modules of @reagent/core and what it needs of zod, and one for @reagent/ops.
+// Node.js takes longer to find and read modules one by one than for all else that a start does.
 
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const core = join(root, 'packages/core');
-const dist = join(core, 'dist');
-
 /**
  * The polyfill that tsyringe asks for as soon as it is loaded. A file of its own, since what a bundle imports is loaded before all that it
  * holds; and bundled, since an ES module takes long to import one of CommonJS, whose exports have to be guessed from its text.
  */
 const POLYFILL = 'reflect-metadata';
 
-/** An application may use tsyringe itself, whose global container there must be one of. */
-const EXTERNAL = ['tsyringe', POLYFILL, /^node:/];
+/**
+ * @typedef {object} Package
+ * @property {string} folder
+ * @property {readonly (string | RegExp)[]} external what stays outside
+ * @property {readonly string[]} bundled what comes from elsewhere, and is in its files
+ * @property {readonly string[]} apart those of them that are a file of their own
+ */
 
-/** What is in the bundle and comes from elsewhere. */
-const BUNDLED = ['zod', POLYFILL];
+/** @type {readonly Package[]} */
+const packages = [
+  // An application may use tsyringe itself, whose global container there must be one of.
+  { folder: 'packages/core', external: ['tsyringe'], bundled: ['zod', POLYFILL], apart: [POLYFILL] },
+  { folder: 'packages/ops', external: ['@reagent/core', 'prom-client'], bundled: ['zod'], apart: [] },
+];
 
-/** Writes the bundle, unless the one that is there was made of the same. */
+/** Writes the bundles, but those that are there and were made of the same. */
 export async function bundle() {
-  const stamp = `// Of ${digest()}\n`;
+  for (const each of packages) await bundlePackage(each);
+}
+
+/** @param {Package} made */
+async function bundlePackage({ folder, external, bundled, apart }) {
+  const cwd = join(root, folder);
+  const dist = join(cwd, 'dist');
+  const stamp = `// Of ${digest(folder, bundled)}\n`;
   if ((await textOf(join(dist, 'index.js')))?.startsWith(stamp)) return;
   // Loaded here, since most of the time there is nothing to do.
   const { rolldown } = await import('rolldown');
+  await mkdir(dist, { recursive: true });
 
   /**
    * @param {string} name
@@ -37,7 +51,7 @@ export async function bundle() {
    * @param {import('rolldown').OutputOptions} [outputs]
    */
   const write = async (name, input, inputs, outputs) => {
-    const made = await rolldown({ input: { [name]: input }, cwd: core, platform: 'node', ...inputs });
+    const made = await rolldown({ input: { [name]: input }, cwd, platform: 'node', ...inputs });
     const { output } = await made.generate({
       dir: dist,
       format: 'es',
@@ -53,44 +67,52 @@ export async function bundle() {
       await replace(join(dist, file.fileName), file.type === 'chunk' ? file.code : file.source);
     }
   };
-  await write(POLYFILL, POLYFILL);
+  for (const name of apart) await write(name, name);
   await write(
     'index',
     'src/index.ts',
-    { external: EXTERNAL, tsconfig: 'tsconfig.json', transform: { target: 'node20' } },
-    { paths: { [POLYFILL]: `./${POLYFILL}.js` }, postBanner: stamp, postFooter: licenseOf('zod') },
+    { external: [...external, ...apart, /^node:/], tsconfig: 'tsconfig.json', transform: { target: 'node20' } },
+    {
+      paths: Object.fromEntries(apart.map((name) => [name, `./${name}.js`])),
+      postBanner: stamp,
+      postFooter: licenseOf(cwd, 'zod'),
+    },
   );
-  await removeOthers();
+  await removeOthers(dist, ['index', ...apart]);
 }
 
-/** Tells apart all that a bundle can be made of. */
-function digest() {
+/**
+ * Tells apart all that a bundle can be made of.
+ *
+ * @param {string} folder of the package
+ * @param {readonly string[]} bundled
+ */
+function digest(folder, bundled) {
   const hash = createHash('sha256');
-  const sources = readdirSync(join(core, 'src'), { recursive: true, encoding: 'utf8' })
+  const sources = readdirSync(join(root, folder, 'src'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts') && !/\.test(-d)?\.ts$/.test(name))
     .sort()
-    .map((name) => join('packages/core/src', name));
-  for (const name of ['scripts/bundle.mjs', 'packages/core/tsconfig.json', 'tsconfig.base.json', ...sources]) {
+    .map((name) => join(folder, 'src', name));
+  for (const name of ['scripts/bundle.mjs', join(folder, 'tsconfig.json'), 'tsconfig.base.json', ...sources]) {
     hash
       .update(`${name}\0`)
       .update(readFileSync(join(root, name)))
       .update('\0');
   }
-  for (const path of [join(root, 'node_modules/rolldown'), ...BUNDLED.map(installedAt)]) {
+  const installed = bundled.map((name) => join(root, folder, 'node_modules', name));
+  for (const path of [join(root, 'node_modules/rolldown'), ...installed]) {
     const { name, version } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'));
     hash.update(`${name}\0${version}\0`);
   }
   return hash.digest('hex');
 }
 
-/** @param {string} name of a package that core has, which may not export its package.json */
-function installedAt(name) {
-  return join(core, 'node_modules', name);
-}
-
-/** @param {string} name of a package, whose license wants to be wherever its code is */
-function licenseOf(name) {
-  const license = readFileSync(join(installedAt(name), 'LICENSE'), 'utf8');
+/**
+ * @param {string} cwd
+ * @param {string} name of a package, whose license wants to be wherever its code is
+ */
+function licenseOf(cwd, name) {
+  const license = readFileSync(join(cwd, 'node_modules', name, 'LICENSE'), 'utf8');
   return `/*! Holds parts of ${name}:\n\n${license.trim()}\n*/`;
 }
 
@@ -111,9 +133,14 @@ async function replace(path, content) {
   }
 }
 
-/** Removes the modules of earlier builds, which would be published. */
-async function removeOthers() {
-  const ours = new Set(['index', POLYFILL].flatMap((name) => [`${name}.js`, `${name}.js.map`]));
+/**
+ * Removes the modules of earlier builds, which would be published.
+ *
+ * @param {string} dist
+ * @param {readonly string[]} kept the names of those of this one
+ */
+async function removeOthers(dist, kept) {
+  const ours = new Set(kept.flatMap((name) => [`${name}.js`, `${name}.js.map`]));
   const names = readdirSync(dist, { recursive: true, encoding: 'utf8' });
   const others = names.filter((name) => /\.js(\.map)?$/.test(name) && !ours.has(name));
   await Promise.all(others.map((name) => rm(join(dist, name), { force: true })));
