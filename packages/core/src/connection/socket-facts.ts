@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { ConnectionClosedError } from '../errors.js';
 import type { Listener } from '../listener/listener.js';
+import { channels } from '../telemetry/channels.js';
 import { describeEndpoint, type Endpoint, localOf, remoteOf } from '../transport/endpoint.js';
 import type { ProxyHeader } from '../transport/proxy-protocol/proxy-header.js';
 import type { Admitted } from './admitted.js';
@@ -8,13 +10,20 @@ import { type CloseReason, Connection, type PeerCertificate } from './connection
 import type { ConnectionHost } from './connection-host.js';
 import { Ending } from './ending.js';
 import { childEnvironment, type Environment } from './environment.js';
+import { isOfTheClient } from './faults.js';
+import type { SocketConnection } from './socket-connection.js';
+
+type AnyConnection = SocketConnection<unknown, unknown>;
 
 let lastId = 0;
 
 /** Counts no bytes: those of a handshake. */
 const NOTHING = { bytesRead: 0, bytesWritten: 0 } as const;
 
-/** What is known of a connection over a socket: who it is, whose it is, and how it ended. What happens to it is not decided here. */
+/**
+ * What is known of a connection over a socket, and told of it: who it is, whose it is, what went wrong, and how it ended. What happens
+ * to it is not decided here.
+ */
 export abstract class SocketFacts<In, Out> extends Connection<In, Out> implements Admitted {
   readonly id = ++lastId;
   ip: string;
@@ -58,6 +67,11 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
 
   /** Whether the socket has closed, and `reason` is final. */
   protected abstract readonly isClosed: boolean;
+
+  /** As its listener knows it. */
+  protected get self(): AnyConnection {
+    return this as unknown as AnyConnection;
+  }
 
   get listener(): Listener {
     return this.host.listener;
@@ -157,9 +171,42 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
     if (this.host.idle !== undefined) this.lastActive = performance.now();
   }
 
+  /** Starts the idle time anew, also where it has run out, or there was no limit so far. */
+  protected restartIdleTime(): void {
+    if (this.isClosed) return;
+    this.touch();
+    this.host.idle?.add(this.self);
+  }
+
   /** What a line of the log says of this connection, besides the name of its listener. */
   protected logFields(): Readonly<Record<string, unknown>> {
     return { connection: this.id, remote: describeEndpoint(this.remote) };
+  }
+
+  /** Tells the subscribers of an error. */
+  protected announce(error: Error): void {
+    if (!channels.error.hasSubscribers) return;
+    channels.error.publish({ listener: this.host.listener, connection: this.self, error });
+  }
+
+  /** Tells the log of an error that ends the connection. */
+  protected logFailure(error: Error): void {
+    if (!isOfTheClient(error)) {
+      this.logError(error, 'connection failed');
+      return;
+    }
+    // An everyday matter, which any client can bring about: a line, and no stack.
+    const fields = () => ({ ...this.logFields(), code: error.code, error: error.message });
+    this.host.gate.write('info', 'connection failed', fields, error.code);
+  }
+
+  protected logError(error: Error, message: string): void {
+    this.host.gate.writeError('error', message, error, () => this.logFields());
+  }
+
+  /** What is thrown where the connection has closed. */
+  closedError(): ConnectionClosedError {
+    return new ConnectionClosedError(this.reason ?? { kind: 'server' });
   }
 
   /** The socket has closed: those who asked for it are told. */
