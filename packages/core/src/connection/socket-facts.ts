@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { type InspectOptions, inspect } from 'node:util';
 import { ConnectionClosedError } from '../errors.js';
 import type { Listener } from '../listener/listener.js';
 import { channels } from '../telemetry/channels.js';
@@ -63,6 +64,14 @@ export abstract class SocketFacts<In, Out> extends Connection<In, Out> implement
     this.counted = counted;
     this.proxy = proxy;
     this.#environment = environment;
+  }
+
+  /** What `console.log` shows of it: who it is, not all that it is made of. */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const { id, secure, bytesRead, bytesWritten, reason } = this;
+    const facts = { id, remote: describeEndpoint(this.remote), secure, bytesRead, bytesWritten };
+    const ending = reason === undefined ? {} : { reason: reason.kind };
+    return `Connection of ${this.listener.name} ${inspect({ ...facts, ...ending }, options)}`;
   }
 
   /** Whether the socket has closed, and `reason` is final. */
