@@ -294,13 +294,15 @@ describe('a process', () => {
     await using server = await ServerProcess.start({ descriptor: { port: 0, profile: directory.path } });
     await using client = await TestClient.connect({ port: server.port });
     await client.receive('hello\n');
+    await client.send('spin');
+    await client.receive('spun\n');
     server.kill('SIGTERM');
     await server.logged(/stopping/);
     server.kill('SIGTERM');
     expect(await server.exit()).toBe(143);
     const [file = ''] = await files();
     expect(file).toMatch(/^Server-\d+-/);
-    expect(await functionsIn(directory.at(file))).toContain('open');
+    expect(await functionsIn(directory.at(file))).toContain('spin');
   });
 
   it('without a profile does not load the profiler', async () => {

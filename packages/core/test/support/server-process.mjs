@@ -22,6 +22,7 @@ class Server {
     const order = String(data);
     if (order === 'stats') conn.send(JSON.stringify(conn.listener.stats()));
     else if (order === 'stop') application.stop();
+    else if (order === 'spin') conn.send(spin());
     else if (order === 'throw') throw new Error('told to');
     else if (order === 'reject') return Promise.reject(new Error('told to'));
     else conn.send(data);
@@ -33,6 +34,13 @@ class Server {
     conn.send('goodbye\n');
     conn.close();
   }
+}
+
+/** Takes long enough to be found in a profile. */
+function spin() {
+  const end = Date.now() + 50;
+  while (Date.now() < end);
+  return 'spun\n';
 }
 
 /** @param {'open' | 'answer' | 'leave'} method */
