@@ -129,15 +129,5 @@ export {
   proxyHeader,
 } from './transport/proxy-protocol/write-proxy-header.js';
 export type { PemSource, ServerNameOptions, TlsIdentity, TlsOptions, TlsVersion } from './transport/tls/tls-options.js';
-export {
-  container,
-  type DependencyContainer,
-  delay,
-  type InjectionToken,
-  inject,
-  injectAll,
-  injectable,
-  Lifecycle,
-  scoped,
-} from './tsyringe.js';
+export * from './tsyringe.js';
 export type { WorkersInput, WorkersOptions } from './workers/workers-options.js';

@@ -7,23 +7,29 @@ import { createTestApp } from '@reagent/testing';
 import { describe, expect, it } from 'vitest';
 import { Mailbox } from './support/mailbox.js';
 
-describe('a connection', () => {
-  it('knows its ends', async () => {
-    const opened = new Mailbox<Connection>();
+/** An echo server, and the connections that it gets. */
+function echo() {
+  const opened = new Mailbox<Connection>();
 
-    @Reagent({ port: 0 })
-    class Echo {
-      @OnConnection()
-      open(conn: Connection) {
-        opened.put(conn);
-      }
-
-      @OnData()
-      echo(conn: Connection, data: Buffer) {
-        conn.send(data);
-      }
+  @Reagent({ port: 0 })
+  class Echo {
+    @OnConnection()
+    open(conn: Connection) {
+      opened.put(conn);
     }
 
+    @OnData()
+    echo(conn: Connection, data: Buffer) {
+      conn.send(data);
+    }
+  }
+
+  return { Echo, opened };
+}
+
+describe('a connection', () => {
+  it('knows its ends', async () => {
+    const { Echo, opened } = echo();
     await using app = await createTestApp(Echo).start();
     const client = await app.connect(Echo, { localAddress: '127.0.0.3' });
     const conn = await opened.take();
@@ -32,21 +38,7 @@ describe('a connection', () => {
   });
 
   it('is printed as who it is', async () => {
-    const opened = new Mailbox<Connection>();
-
-    @Reagent({ port: 0 })
-    class Echo {
-      @OnConnection()
-      open(conn: Connection) {
-        opened.put(conn);
-      }
-
-      @OnData()
-      echo(conn: Connection, data: Buffer) {
-        conn.send(data);
-      }
-    }
-
+    const { Echo, opened } = echo();
     await using app = await createTestApp(Echo).start();
     const client = await app.connect(Echo);
     const conn = await opened.take();
@@ -62,16 +54,7 @@ describe('a connection', () => {
   it.skipIf(!Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1')))(
     'has IPv6 addresses on an IPv6 host',
     async () => {
-      const opened = new Mailbox<Connection>();
-
-      @Reagent({ port: 0 })
-      class Echo {
-        @OnConnection()
-        open(conn: Connection) {
-          opened.put(conn);
-        }
-      }
-
+      const { Echo, opened } = echo();
       await using app = await createTestApp(Echo, { descriptors: { Echo: { host: '::1' } } }).start();
       const client = await app.connect(Echo);
       const conn = await opened.take();
