@@ -23,7 +23,7 @@ interface Sample {
 /** The samples of each contender, by its name; those with the same index were taken in the same round. */
 type Samples = ReadonlyMap<string, readonly Sample[]>;
 
-/** CPU seconds that a server runs before it is measured: the compiler needs so long to know the code and what it is called with. */
+/** CPU seconds that a server runs before it is measured, where the scenario does not say. */
 const WARM_UP = 2;
 
 /** Slices after which the warm-up is over in any case, on a machine that leaves the server little CPU. */
@@ -89,7 +89,7 @@ async function takeSamples(scenario: Scenario, machine: Machine, options: Option
     const arenas: Arena[] = [];
     try {
       for (const contender of contenders) arenas.push(await Arena.open(contender, arena));
-      for (const arena of arenas) await arena.warmUp(seconds);
+      for (const arena of arenas) await arena.warmUp(scenario.warmUp ?? WARM_UP, seconds);
       for (let round = 0; round < options.rounds; round++) {
         // There and back, so that whatever changes slowly weighs on all alike.
         for (const arena of round % 2 === 0 ? arenas : arenas.toReversed()) {
@@ -127,8 +127,12 @@ class Arena {
     }
   }
 
-  async warmUp(seconds: number): Promise<void> {
-    const enough = (await this.server.ask('cpu')) + WARM_UP * 1e6;
+  /**
+   * @param cpu seconds of the server's CPU time
+   * @param seconds the length of a slice
+   */
+  async warmUp(cpu: number, seconds: number): Promise<void> {
+    const enough = (await this.server.ask('cpu')) + cpu * 1e6;
     for (let slice = 0; slice < WARM_UP_SLICES; slice++) {
       await this.load.run(seconds);
       if ((await this.server.ask('cpu')) >= enough) return;

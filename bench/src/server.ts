@@ -57,7 +57,12 @@ const answers: { readonly [K in Question]: () => Answers[K] | Promise<Answers[K]
 if (cluster.isWorker) {
   await peer.start();
 } else {
-  process.on('message', async (question: Question) => process.send?.(await answers[question]()));
+  process.on('message', (question: Question) => {
+    const answer = answers[question]();
+    // Without a promise where none is needed: those are counted.
+    if (answer instanceof Promise) void answer.then((value) => process.send?.(value));
+    else process.send?.(answer);
+  });
   process.on('disconnect', () => process.exit());
   process.send?.(await peer.start());
 }
