@@ -1,10 +1,8 @@
 // What concerns the process as a whole: signals, exit codes, file descriptors. The server runs in a process of its own.
 
-import { once } from 'node:events';
-import type { AddressInfo, Server } from 'node:net';
-import { createServer } from 'node:net';
 import { TestClient } from '@reagent/testing';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { ActivatedSocket } from './support/activated-socket.js';
 import { build, ServerProcess } from './support/server-process.js';
 
 // Whole processes, on a machine that may have other things to do.
@@ -101,20 +99,10 @@ it('hooks that throw or reject leave the process alone', async () => {
 });
 
 describe('an inherited descriptor', () => {
-  /** A socket that is bound and listens, as a service manager hands over. */
-  async function activated(): Promise<{ socket: Server; fd: number; port: number }> {
-    const socket = createServer();
-    socket.listen(0, '127.0.0.1');
-    await once(socket, 'listening');
-    const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
-    return { socket, fd, port: (socket.address() as AddressInfo).port };
-  }
-
   it('is served as it is', async () => {
-    const { socket, fd, port } = await activated();
-    await using server = await ServerProcess.start({ descriptor: { fd: 3 }, inherited: fd });
-    socket.close();
-    expect(server.port).toBe(port);
+    await using socket = await ActivatedSocket.listen();
+    await using server = await ServerProcess.start({ descriptor: { fd: 3 }, inherited: socket.fd });
+    expect({ port: server.port }).toEqual(socket.target);
     const client = await connect(server);
     await client.send('hi');
     await client.receive('hi');

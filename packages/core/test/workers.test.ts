@@ -1,9 +1,8 @@
 // Applications with workers: whole processes, as they run in production.
 
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server } from 'node:net';
 import { TestClient } from '@reagent/testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ActivatedSocket } from './support/activated-socket.js';
 import { WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
@@ -111,19 +110,10 @@ describe('a worker process', () => {
 });
 
 describe('an inherited descriptor', () => {
-  async function activated(): Promise<{ socket: Server; fd: number; port: number }> {
-    const socket = createServer();
-    socket.listen(0, '127.0.0.1');
-    await once(socket, 'listening');
-    const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
-    return { socket, fd, port: (socket.address() as AddressInfo).port };
-  }
-
   it('is served by all workers', async () => {
-    const { socket, fd, port } = await activated();
-    await using server = await WorkersProcess.start({ listeners: [{ fd: 3 }], inherited: fd });
-    socket.close();
-    expect(server.port).toBe(port);
+    await using socket = await ActivatedSocket.listen();
+    await using server = await WorkersProcess.start({ listeners: [{ fd: 3 }], inherited: socket.fd });
+    expect({ port: server.port }).toEqual(socket.target);
     for (const client of (await server.connectToEach()).values()) {
       await echoes(client);
       client.destroy();
