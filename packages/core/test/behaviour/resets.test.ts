@@ -1,7 +1,16 @@
 // A client that resets, at every stage of its connection's life: nobody else notices, and nothing is left of it.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type CloseReason, type Connection, OnAccept, OnClose, OnConnection, OnData, Reagent } from '@reagent/core';
+import {
+  type CloseReason,
+  type Connection,
+  type DescriptorInput,
+  OnAccept,
+  OnClose,
+  OnConnection,
+  OnData,
+  Reagent,
+} from '@reagent/core';
 import type { TestApp, TestClient } from '@reagent/testing';
 import { expect, it } from 'vitest';
 import { Gate } from '../support/gate.js';
@@ -62,6 +71,20 @@ async function nothingIsLeft(app: TestApp, { Staged, opened, closed }: ReturnTyp
   await next.receive('still here?');
 }
 
+/** A server that answers in a later turn. */
+function slow(descriptor: DescriptorInput = {}) {
+  @Reagent(descriptor)
+  class Slow {
+    @OnData()
+    async answer(conn: Connection, data: Buffer) {
+      await nextTurn();
+      conn.send(data);
+    }
+  }
+
+  return Slow;
+}
+
 overEveryTransport('a client that resets', ({ start, secure, clientReset }) => {
   it('at once', async () => {
     const reagent = staged();
@@ -73,15 +96,7 @@ overEveryTransport('a client that resets', ({ start, secure, clientReset }) => {
   });
 
   it('right behind its request, before an async hook has answered it', async () => {
-    @Reagent()
-    class Slow {
-      @OnData()
-      async answer(conn: Connection, data: Buffer) {
-        await nextTurn();
-        conn.send(data);
-      }
-    }
-
+    const Slow = slow();
     await using app = await start(Slow);
     for (let count = 1; count <= 10; count += 1) {
       const client = await app.connect(Slow);
@@ -98,15 +113,7 @@ overEveryTransport('a client that resets', ({ start, secure, clientReset }) => {
   (stays ? it.fails : it)(
     'right behind its request, while its answer has to be taken before more is read',
     async () => {
-      @Reagent({ options: { highWaterMark: 1 } })
-      class Slow {
-        @OnData()
-        async answer(conn: Connection, data: Buffer) {
-          await nextTurn();
-          conn.send(data);
-        }
-      }
-
+      const Slow = slow({ options: { highWaterMark: 1 } });
       await using app = await start(Slow);
       for (let count = 1; count <= 3; count += 1) {
         const client = await app.connect(Slow);
