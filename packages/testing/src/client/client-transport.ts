@@ -18,6 +18,11 @@ export interface ClientTransport {
   readonly localPort: number | undefined;
   /** The address of the server, while it is connected; `undefined` where there is none. */
   readonly remote: { readonly address: string; readonly port: number } | undefined;
+  /**
+   * Whether `end` may stand for a reset: libuv tells of a RST that comes right behind bytes as of a FIN, if it has read all of them in
+   * one go. A write fails then.
+   */
+  readonly mayEndForReset: boolean;
   /** Has its stream end with a RST when it is destroyed, where there is such a thing. */
   resetWhenDestroyed(): void;
 }
@@ -41,6 +46,10 @@ export class SocketTransport implements ClientTransport {
         : { port: target.port, host, ...(localAddress !== undefined && { localAddress }) };
     this.stream = connect({ ...where, allowHalfOpen: true });
     if (this.#isTcp) this.stream.setNoDelay(true);
+  }
+
+  get mayEndForReset(): boolean {
+    return this.#isTcp;
   }
 
   get localPort(): number | undefined {

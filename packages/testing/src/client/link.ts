@@ -9,6 +9,8 @@ import { Transcript } from './transcript.js';
 /** How things stand with the server. It never goes back, but for a handshake in the middle of a connection. */
 export type ServerState = 'connecting' | 'unreachable' | 'shakingHands' | 'open' | 'ended' | 'reset' | 'tlsError';
 
+const NOTHING = new Uint8Array();
+
 /** How things stand with the client's own side: `'ended'` it has sent its FIN, `'gone'` there is no socket any more. */
 export type OwnState = 'open' | 'ended' | 'gone';
 
@@ -150,11 +152,19 @@ export class Link {
       this.transcript.add('received', chunk);
     });
 
-  readonly #onEnd = () =>
+  /** What may be a reset in truth is asked for: a write of no bytes fails then, and the `error` event tells why. */
+  readonly #onEnd = () => {
+    const mayAsk = this.#server === 'open' && this.#own === 'open' && this.#stream.writableLength === 0;
+    if (!mayAsk || !this.#transport.mayEndForReset) this.#ended();
+    else this.#stream.write(NOTHING, (error?: NodeJS.ErrnoException | null) => error?.syscall ?? this.#ended());
+  };
+
+  #ended(): void {
     this.#change(() => {
       this.#server = 'ended';
       this.transcript.add('received', 'end');
     });
+  }
 
   readonly #onClose = () => this.#change(() => (this.#own = 'gone'));
 

@@ -3,12 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { duplexPair } from 'node:stream';
+import { type Duplex, duplexPair } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import { lines, proxyHeader } from '@reagent/core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { certificates } from '../certificates/certificates.js';
+import type { ClientTransport } from './client-transport.js';
 import { TestClient, type TestClientOptions } from './test-client.js';
 import { TestClientError } from './test-client-error.js';
 
@@ -261,6 +262,18 @@ describe('the end of a connection', () => {
     expect(await closed).toBe('reset');
   });
 
+  it('closed tells a reset behind more than one read takes from an end', async () => {
+    const { client, peer } = await pair();
+    client.pause();
+    // More than one read of libuv takes, and less than the kernel does.
+    await new Promise((resolve) => peer.write(Buffer.alloc(1_000_000), resolve));
+    peer.resetAndDestroy();
+    await once(peer, 'close');
+    client.resume();
+    expect(await client.closed()).toBe('reset');
+    expect(client.transcript.entries.at(-1)).toMatchObject({ direction: 'received', kind: 'reset' });
+  });
+
   it('closed tells when the client itself was the one', async () => {
     const { client } = await pair();
     client.destroy();
@@ -429,15 +442,24 @@ describe('faked timers', () => {
 });
 
 describe('over something else than a socket', () => {
+  function transportOver(stream: Duplex): ClientTransport {
+    return {
+      stream,
+      connecting: false,
+      name: 'memory',
+      host: 'localhost',
+      localPort: undefined,
+      remote: undefined,
+      mayEndForReset: false,
+      resetWhenDestroyed: () => {},
+    };
+  }
+
   it('the first error counts, where TLS and what is below tell', async () => {
     const authority = await certificates();
     const [near, far] = duplexPair();
-    const transport = { stream: near, connecting: false, name: 'memory', host: 'localhost', localPort: undefined };
     const peer = new TLSSocket(far, { isServer: true, ...authority.server });
-    const client = await TestClient.over(
-      { ...transport, remote: undefined, resetWhenDestroyed: () => {} },
-      { secure: true },
-    );
+    const client = await TestClient.over(transportOver(near), { secure: true });
     near.destroy(new Error('unplugged'));
     await client.closed();
     await client.send('x').catch(() => {});
@@ -451,11 +473,10 @@ describe('over something else than a socket', () => {
     const authority = await certificates();
     const [near, far] = duplexPair();
     const resets: string[] = [];
-    const transport = { stream: near, connecting: false, name: 'memory', host: 'localhost', localPort: undefined };
     const peer = new TLSSocket(far, { isServer: true, ...authority.server });
     peer.on('data', (chunk) => peer.write(chunk));
     const client = await TestClient.over(
-      { ...transport, remote: undefined, resetWhenDestroyed: () => resets.push('reset') },
+      { ...transportOver(near), resetWhenDestroyed: () => resets.push('reset') },
       { codec: lines(), secure: { ca: authority.ca.cert } },
     );
     expect(client.authorized).toBe(true);

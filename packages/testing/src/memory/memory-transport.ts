@@ -21,6 +21,7 @@ export class MemoryTransport implements ClientTransport {
   readonly connecting = false;
   readonly name: string;
   readonly host = 'localhost';
+  readonly mayEndForReset = false;
   readonly remote: { readonly address: string; readonly port: number };
 
   /** @throws StateError if the listener does not listen */
