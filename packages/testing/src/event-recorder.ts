@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { type ChannelMessages, type Connection, channelNames, type Listener } from '@reagent/core';
+import { releaseCalls } from './release-calls.js';
 
 /** Something that the application has told on one of its diagnostics channels. */
 export type RecordedEvent = {
@@ -25,9 +26,10 @@ export class EventRecorder {
     for (const name of channelNames) unsubscribe(name, this.#told);
   }
 
-  /** Keeps of connections that have closed only what they were, so that this does not hold them. */
+  /** Keeps of connections that have closed only what they were, so that neither this nor an error in it holds them. */
   letGo(): void {
     for (const [index, { name, message }] of this.events.entries()) {
+      releaseCalls(name === 'reagent:connection:close' ? [message.reason.error] : Object.values(message));
       const connection = 'connection' in message ? message.connection : undefined;
       if (connection === undefined || connection.listener.connections.has(connection)) continue;
       const copy = { ...message, connection: factsOf(connection) };

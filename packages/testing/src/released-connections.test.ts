@@ -144,6 +144,15 @@ it('what is open may be held, and what is closed later is waited for', async () 
   await released;
 });
 
+it.each(['idle', 'send'] as const)('errors do not hold what has closed: after %s', async (limit) => {
+  await using app = await createTestApp(Push, { descriptors: { Push: { timeouts: { [limit]: 20 } } } }).start();
+  const client = await app.connect(Push);
+  client.pause();
+  if (limit === 'send') app.listener(Push).broadcast('x'.repeat(16_777_216));
+  await app.listener(Push).waitForConnections((open) => open === 0);
+  await app.expectReleased();
+});
+
 it('events tell of connections that are gone what they were', async () => {
   await using app = await createTestApp(Scoped).start();
   await visit(app);

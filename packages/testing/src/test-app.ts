@@ -26,6 +26,7 @@ import {
 } from './leftovers.js';
 import { MemoryTransport } from './memory/memory-transport.js';
 import type { Placement, Transport } from './placement.js';
+import { releaseCalls } from './release-calls.js';
 import { ReleasedConnections } from './released-connections.js';
 import type { RunningTimer } from './running-timers.js';
 import { type BackpressureOptions, SendLimit } from './send-limit.js';
@@ -174,10 +175,7 @@ export class TestApp {
     const caller = new Error();
     this.#recorder.letGo();
     this.#watch?.letGo();
-    // Until somebody asks for the text of a stack, it holds all that was called.
-    for (const { fields } of this.logs) {
-      for (const value of Object.values(fields)) if (value instanceof Error) void value.stack;
-    }
+    for (const { fields } of this.logs) releaseCalls(Object.values(fields));
     const held = await this.#released.held(timeout);
     if (held.length > 0) throw thrownFrom(caller, new LeakError(held, timeout));
   }

@@ -125,6 +125,7 @@ export class Scene implements AsyncDisposable {
     expect(total(connections.rejected) + total(connections.closed)).toBe(connections.accepted);
     // It keeps all that it has ever received.
     this.#resident = undefined;
+    await this.app.expectReleased({ timeout: PATIENCE_MS });
     await this.app.stop();
     await this.#before.none();
   }
