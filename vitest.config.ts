@@ -19,6 +19,9 @@ export default defineConfig({
   test: {
     // Tests wait more than they compute: one core is not left idle.
     maxWorkers: '100%',
+    // What is to happen soon has a limit of its own, which tells what did not. A machine that is busy fails no test.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
     setupFiles: ['packages/core/test/setup.ts'],
     include: ['packages/*/{src,test}/**/*.test.ts', 'apps/*/{src,test}/**/*.test.ts', 'test/**/*.test.ts'],
     typecheck: {

@@ -59,7 +59,7 @@ it('SIGHUP has it use the new ones, and under load no connection fails', async (
   staying.destroy();
   server.kill('SIGTERM');
   expect(await server.exit()).toBe(0);
-}, 30_000);
+});
 
 it('SIGHUP with a file that is half-written changes nothing, and the log says so', async () => {
   await using server = await starting();

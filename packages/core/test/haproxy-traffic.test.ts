@@ -136,7 +136,7 @@ describe.skipIf(noHaproxy !== '')(`limits per address through HAProxy${noHaproxy
   });
 });
 
-describe.skipIf(noHaproxy !== '')(`under load${noHaproxy}`, { timeout: 20_000 }, () => {
+describe.skipIf(noHaproxy !== '')(`under load${noHaproxy}`, () => {
   const ROUNDS = 10;
 
   /** Clients that send one message after the other until the server ends, and how many were answered. */

@@ -111,7 +111,7 @@ async function overflow(front: Front): Promise<void> {
 }
 
 // What Node.js itself keeps from the first crowd on is no leak.
-beforeAll(() => crowdOfOne(plainFront, MANY), 60_000);
+beforeAll(() => crowdOfOne(plainFront, MANY));
 
 describe.each(fronts)('at a $name listener', (front) => {
   it('of a crowd of one address as many come in as may, and the others are reset', async () => {

@@ -2,11 +2,9 @@
 
 import type { ListenerStatistics } from '@reagent/core';
 import { TestClient } from '@reagent/testing';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { approach, type Front, fronts } from './support/fronts.js';
 import { build, ServerProcess } from './support/server-process.js';
-
-vi.setConfig({ testTimeout: 30_000 });
 
 beforeAll(build, 120_000);
 

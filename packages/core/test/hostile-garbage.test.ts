@@ -4,13 +4,11 @@ import { once } from 'node:events';
 import { connect } from 'node:tls';
 import { type Connection, lines, OnData, proxyHeader, Reagent } from '@reagent/core';
 import { clientHello, type TestClient } from '@reagent/testing';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { counted } from './support/counted.js';
 import { fronts, type Stage, secureFront, stages } from './support/fronts.js';
 import { leave } from './support/leave.js';
 import { type Outcome, Scene } from './support/scene.js';
-
-vi.setConfig({ testTimeout: 30_000 });
 
 // Node.js 20 does not notice that a TLS client is gone that has reset right behind its handshake; that nothing is taken ends it then.
 @Reagent({ port: 0, codec: lines(), timeouts: { send: 2_000 } })

@@ -3,13 +3,11 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type Connection, type Incoming, lines, OnAccept, OnData, Reagent } from '@reagent/core';
 import type { TestClient } from '@reagent/testing';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Front, fronts } from './support/fronts.js';
 import { Gate } from './support/gate.js';
 import { HOSTILE, Scene } from './support/scene.js';
 import { until } from './support/until.js';
-
-vi.setConfig({ testTimeout: 30_000 });
 
 /** Places that are taken by clients who do not let go of them, besides that of the honest one that stays. */
 const OCCUPIED = 3;

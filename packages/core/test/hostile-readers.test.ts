@@ -3,13 +3,11 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { type CloseReason, type Connection, lines, OnClose, OnData, Reagent, TimeoutError } from '@reagent/core';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Front, fronts } from './support/fronts.js';
 import { memoryInUse, memoryIsBackAt } from './support/memory.js';
 import { Scene } from './support/scene.js';
 import { TemporaryDirectory } from './support/temporary-directory.js';
-
-vi.setConfig({ testTimeout: 30_000 });
 
 const MEBIBYTE = 1_048_576;
 

@@ -14,14 +14,12 @@ import {
   Reagent,
 } from '@reagent/core';
 import { clientHello, type TestClient } from '@reagent/testing';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Front, fronts, pki, type Stage } from './support/fronts.js';
 import { Gate } from './support/gate.js';
 import { HOSTILE, type Outcome, Scene } from './support/scene.js';
 import { TemporaryDirectory } from './support/temporary-directory.js';
 import { until } from './support/until.js';
-
-vi.setConfig({ testTimeout: 30_000 });
 
 const MEBIBYTE = 1_048_576;
 

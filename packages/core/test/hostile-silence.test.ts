@@ -2,12 +2,10 @@
 
 import { type Connection, lines, OnConnection, OnData, OnTimeout, proxyHeader, Reagent } from '@reagent/core';
 import { clientHello, drip } from '@reagent/testing';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { fronts, plainFront, type Stage, stages } from './support/fronts.js';
 import { leave } from './support/leave.js';
 import { type Outcome, Scene } from './support/scene.js';
-
-vi.setConfig({ testTimeout: 30_000 });
 
 /** Milliseconds that a client has for a step. */
 const LIMIT = 800;

@@ -1,12 +1,11 @@
 // What concerns the process as a whole: signals, exit codes, file descriptors. The server runs in a process of its own.
 
 import { TestClient } from '@reagent/testing';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { ActivatedSocket } from './support/activated-socket.js';
 import { build, ServerProcess } from './support/server-process.js';
 
 // Whole processes, on a machine that may have other things to do.
-vi.setConfig({ testTimeout: 30_000 });
 beforeAll(build, 120_000);
 
 async function connect(server: ServerProcess): Promise<TestClient> {

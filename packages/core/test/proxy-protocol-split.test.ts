@@ -26,7 +26,7 @@ describe.each([
   ['version 2', version2],
 ])('a header of %s, split at every byte,', (_, header) => {
   describe.each(['TCP', 'Unix'] as const)('over %s', (transport) => {
-    it('is read, and what follows it at once is the beginning of the input', { timeout: 20_000 }, async () => {
+    it('is read, and what follows it at once is the beginning of the input', async () => {
       await using directory = await TemporaryDirectory.make();
       await using app = await behind(transport === 'TCP' ? {} : { path: directory.at('behind.sock') }).start();
       await everySplit(Buffer.concat([header, Buffer.from('one\ntwo\n')]), async ({ send }) => {
@@ -38,7 +38,7 @@ describe.each([
       await nothingIsLeft(app);
     });
 
-    it('and followed by a FIN, is answered before ours', { timeout: 20_000 }, async () => {
+    it('and followed by a FIN, is answered before ours', async () => {
       await using directory = await TemporaryDirectory.make();
       await using app = await behind(transport === 'TCP' ? {} : { path: directory.at('behind.sock') }).start();
       for (const data of ['', 'one\n']) {
@@ -55,7 +55,7 @@ describe.each([
     });
   });
 
-  it('and followed by a TLS handshake, is read before it', { timeout: 20_000 }, async () => {
+  it('and followed by a TLS handshake, is read before it', async () => {
     const { server, ca } = await certificates();
     await using app = await behind({ secure: server }).start();
     await everySplit(header, async ({ send }) => {
@@ -69,7 +69,7 @@ describe.each([
     await nothingIsLeft(app);
   });
 
-  it('is read where the ClientHello begins in the same segment', { timeout: 20_000 }, async () => {
+  it('is read where the ClientHello begins in the same segment', async () => {
     const { server, ca } = await certificates();
     await using app = await behind({ secure: server }).start();
     const { length } = header;

@@ -6,4 +6,6 @@ if (expect.getState().testPath?.includes('/packages/core/test/')) {
   const { testAppDefaults } = await import('@reagent/testing');
   testAppDefaults.allow = ['errors', 'crashes', 'connections', 'timers'];
   testAppDefaults.sendLimit = Infinity;
+  // As much as a busy machine may need, and less than each limit of the framework: none of them is to stand in for one that a test sets.
+  testAppDefaults.timeout = 4_000;
 }

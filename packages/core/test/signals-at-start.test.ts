@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { bootstrap, Module, silentLogger } from '@reagent/core';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { Program } from './support/program.js';
 import { build } from './support/server-process.js';
 
@@ -13,7 +13,6 @@ const asFirst = ['--pid', '--fork', '--mount-proc', '--kill-child', process.exec
 const canBeFirst = spawnSync('unshare', [...asFirst, '-e', '0']).status === 0;
 
 // Whole processes, on a machine that may have other things to do.
-vi.setConfig({ testTimeout: 30_000 });
 beforeAll(build, 120_000);
 
 /** Resolves while its provider is being made. */

@@ -177,7 +177,7 @@ it('a descriptor that is a connection, as of a service for each of them, is an e
 
 const noActivator = needs('systemd-socket-activate');
 
-describe.skipIf(noActivator !== '')(`systemd-socket-activate${noActivator}`, { timeout: 30_000 }, () => {
+describe.skipIf(noActivator !== '')(`systemd-socket-activate${noActivator}`, () => {
   const script = new URL('./support/server-process.mjs', import.meta.url).pathname;
 
   it.each([false, true])('starts the server for its first client, on a Unix socket, TLS: %j', async (isSecure) => {

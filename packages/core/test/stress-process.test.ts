@@ -52,7 +52,7 @@ it('10 000 connections opened and closed are served, counted, and gone', async (
   client.destroy();
   server.kill('SIGTERM');
   expect(await server.exit()).toBe(0);
-}, 30_000);
+});
 
 /** So many applications of one echo server, in plain JavaScript; `body` may add providers. Prints the ports. */
 const applications = (count: number, body: string) => `

@@ -17,7 +17,7 @@ async function run(behaviour: string): Promise<{ supervisor: string[]; worker: s
   return { supervisor: of('supervisor'), worker: of('worker'), code: await program.exit(), log: program.errors };
 }
 
-describe('providers of an application with workers', { timeout: 30_000 }, () => {
+describe('providers of an application with workers', () => {
   it('are made in the processes that they say: the workers, their supervisor, or all', async () => {
     const { supervisor, worker, code, log } = await run('');
     expect(supervisor).toEqual([

@@ -18,8 +18,8 @@ const CLIENTS = 20;
 const neverMind = { torn: 0, wrong: 0, unanswered: { never: 0 } };
 
 describe.skipIf(missing)(`under constant load${missing}`, () => {
-  beforeAll(bundle, 60_000);
-  beforeAll(compileClients, 60_000);
+  beforeAll(bundle);
+  beforeAll(compileClients);
 
   // Whoever visits leaves by himself; whoever stays has to be asked.
   it.each([{ mode: 'visit' }, { mode: 'stream', atShutdown: 'close' }] as const)(

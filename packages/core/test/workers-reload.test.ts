@@ -9,7 +9,7 @@ import { hurried, WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
 vi.setConfig({ testTimeout: 60_000 });
-beforeAll(bundle, 60_000);
+beforeAll(bundle);
 
 /** Connections may stay so long when a worker is to stop. */
 function draining(milliseconds: number) {

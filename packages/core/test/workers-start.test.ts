@@ -10,7 +10,7 @@ import { WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
 vi.setConfig({ testTimeout: 60_000 });
-beforeAll(bundle, 60_000);
+beforeAll(bundle);
 
 /** Workers do this before they get to the main file. */
 function inWorkers(script: string): readonly string[] {

@@ -7,7 +7,7 @@ import { hurried, WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
 vi.setConfig({ testTimeout: 60_000 });
-beforeAll(bundle, 60_000);
+beforeAll(bundle);
 
 describe('stopping an application with workers', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)('by %s drains all workers, and ends with code 0', async (signal) => {

@@ -6,7 +6,7 @@ import { WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
 vi.setConfig({ testTimeout: 60_000 });
-beforeAll(bundle, 60_000);
+beforeAll(bundle);
 
 describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a session over %s that one worker has begun', (maxVersion) => {
   let server: WorkersProcess;

@@ -8,7 +8,7 @@ import { bundle } from './support/workers-program.js';
 
 // Several processes start in each of them, on a machine that may have other things to do.
 vi.setConfig({ testTimeout: 60_000 });
-beforeAll(bundle, 60_000);
+beforeAll(bundle);
 
 describe('an application with workers', () => {
   let server: WorkersProcess;

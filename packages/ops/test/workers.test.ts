@@ -37,7 +37,7 @@ async function visit({ port }: WorkersServer): Promise<{ client: TestClient; wor
   return { client, worker, pid: Number(pid) };
 }
 
-describe('with workers', { timeout: 30_000 }, () => {
+describe('with workers', () => {
   it('the supervisor serves the metrics of all of them, with the number of each', async () => {
     await using server = await WorkersServer.start();
     const { client, worker } = await visit(server);

@@ -338,7 +338,7 @@ overEveryTransport('a storm', ({ start }) => {
     const total = [...Object.values(closed), ...Object.values(rejected)].reduce((sum, count) => sum + count, 0);
     expect(total, note).toBe(accepted);
     expect(listener.stats().acceptors, note).toMatchObject({ busy: 0, waiting: 0 });
-  }, 30_000);
+  });
 });
 
 /** A small generator of numbers in [0, 1) that gives the same ones for the same seed. */
