@@ -27,8 +27,30 @@ interface HeldSocket extends Socket {
 function push(this: Socket, chunk: Buffer | null): boolean {
   const holder = (this as HeldSocket)[holderKey];
   if (chunk !== null) return holder.socketReceived(chunk);
-  holder.socketEnded();
+  if (!readsAgain(this)) holder.socketEnded();
   return false;
+}
+
+/** Sockets that were read from again after an end. */
+const readAgain = new WeakSet<Socket>();
+
+/**
+ * libuv tells of a reset as of an end where it comes so close behind bytes that both are found at once: an upload that was broken off
+ * would pass for a whole one. Where nobody is connected any more, the system is asked again: it knows whether a FIN came before the
+ * reset, and tells the end once more then, or else the reset.
+ */
+function readsAgain(socket: Socket): boolean {
+  // Of an encrypted one, TLS tells whether its client has said that it ends.
+  if ((socket as TLSSocket).encrypted === true) return false;
+  const { _handle } = socket as SystemSocket;
+  if (hasPeer(_handle) || readAgain.has(socket)) return false;
+  readAgain.add(socket);
+  return _handle?.readStart?.() === 0;
+}
+
+function hasPeer(handle: SystemSocket['_handle']): boolean {
+  // Who is still connected, half-closed included, has a peer. A Unix socket has no reset.
+  return typeof handle?.getpeername !== 'function' || handle.getpeername({}) === 0;
 }
 
 function onError(this: Socket, error: Error): void {
@@ -114,15 +136,14 @@ export function endSocket(socket: Socket): void {
  */
 export function destroyIfReset(socket: Socket): void {
   if ((socket as TLSSocket).encrypted !== true) return;
-  const { _handle } = (carrierOf(socket as TLSSocket) ?? {}) as PeeredSocket;
-  // Who is still connected, half-closed included, has a peer.
-  if (typeof _handle?.getpeername !== 'function' || _handle.getpeername({}) === 0) return;
+  const carrier = carrierOf(socket as TLSSocket) as SystemSocket | undefined;
+  if (hasPeer(carrier?._handle)) return;
   socket.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' }));
 }
 
-/** What tells whom a socket is connected to: 0, or the system's error. */
-interface PeeredSocket {
-  readonly _handle?: { getpeername?(name: object): number } | null;
+/** What a socket of the system's works with. Its functions give 0, or the system's error. */
+interface SystemSocket {
+  readonly _handle?: { getpeername?(name: object): number; readStart?(): number } | null;
 }
 
 /** What `net.Socket.resetAndDestroy` works with. */

@@ -19,10 +19,10 @@ export interface ClientTransport {
   /** The address of the server, while it is connected; `undefined` where there is none. */
   readonly remote: { readonly address: string; readonly port: number } | undefined;
   /**
-   * Whether `end` may stand for a reset: libuv tells of a RST that comes right behind bytes as of a FIN, if it has read all of them in
-   * one go. A write fails then.
+   * To be asked at the stream's end, which stands for a reset where that comes so close behind bytes that libuv finds both at once. If
+   * nobody is connected any more, the system is asked again, and the `error` event tells of a reset; otherwise this gives `false`.
    */
-  readonly mayEndForReset: boolean;
+  readsAgain(): boolean;
   /** Has its stream end with a RST when it is destroyed, where there is such a thing. */
   resetWhenDestroyed(): void;
 }
@@ -48,10 +48,6 @@ export class SocketTransport implements ClientTransport {
     if (this.#isTcp) this.stream.setNoDelay(true);
   }
 
-  get mayEndForReset(): boolean {
-    return this.#isTcp;
-  }
-
   get localPort(): number | undefined {
     return this.stream.localPort;
   }
@@ -61,9 +57,20 @@ export class SocketTransport implements ClientTransport {
     return address === undefined || port === undefined ? undefined : { address, port };
   }
 
+  readsAgain(): boolean {
+    const { _handle } = this.stream as SystemSocket;
+    if (typeof _handle?.getpeername !== 'function' || _handle.getpeername({}) === 0) return false;
+    return _handle.readStart?.() === 0;
+  }
+
   /** A Unix socket is closed, it has no RST. */
   resetWhenDestroyed(): void {
     // What Node.js's `resetAndDestroy` sets too, but that first sends what is left.
     if (this.#isTcp) (this.stream as Socket & { resetAndClosing: boolean }).resetAndClosing = true;
   }
 }
+
+/** What a socket works with. The functions give 0, or the system's error; that of the peer is not there for Unix sockets. */
+type SystemSocket = Socket & {
+  readonly _handle?: { getpeername?(name: object): number; readStart?(): number } | null;
+};

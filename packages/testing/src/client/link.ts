@@ -3,13 +3,12 @@ import type { TLSSocket } from 'node:tls';
 import { Arrivals } from './arrivals.js';
 import { type Agreement, agreementOf, isEndOfHandshake, isTlsFailure, shakeHands } from './client-tls.js';
 import type { ClientTransport } from './client-transport.js';
+import { nextTurn } from './real-time.js';
 import type { TestClientTls } from './test-client-options.js';
 import { Transcript } from './transcript.js';
 
 /** How things stand with the server. It never goes back, but for a handshake in the middle of a connection. */
 export type ServerState = 'connecting' | 'unreachable' | 'shakingHands' | 'open' | 'ended' | 'reset' | 'tlsError';
-
-const NOTHING = new Uint8Array();
 
 /** How things stand with the client's own side: `'ended'` it has sent its FIN, `'gone'` there is no socket any more. */
 export type OwnState = 'open' | 'ended' | 'gone';
@@ -152,11 +151,14 @@ export class Link {
       this.transcript.add('received', chunk);
     });
 
-  /** What may be a reset in truth is asked for: a write of no bytes fails then, and the `error` event tells why. */
-  readonly #onEnd = () => {
-    const mayAsk = this.#server === 'open' && this.#own === 'open' && this.#stream.writableLength === 0;
-    if (!mayAsk || !this.#transport.mayEndForReset) this.#ended();
-    else this.#stream.write(NOTHING, (error?: NodeJS.ErrnoException | null) => error?.syscall ?? this.#ended());
+  readonly #onEnd = async () => {
+    // Where both sides have ended, there is no socket any more that could tell.
+    if (this.#server === 'open' && this.#own === 'open' && this.#transport.readsAgain()) {
+      // In this turn of the event loop nothing is read any more.
+      await nextTurn();
+      await nextTurn();
+    }
+    if (this.#error === undefined) this.#ended();
   };
 
   #ended(): void {

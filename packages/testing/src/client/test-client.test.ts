@@ -274,6 +274,21 @@ describe('the end of a connection', () => {
     expect(client.transcript.entries.at(-1)).toMatchObject({ direction: 'received', kind: 'reset' });
   });
 
+  it('closed tells an end that a reset has followed from a reset', async () => {
+    const { client, peer } = await pair();
+    client.pause();
+    await new Promise((resolve) => peer.write(Buffer.alloc(100_000), resolve));
+    peer.end();
+    await once(peer, 'finish');
+    // Nobody reads it: that makes it a reset.
+    await client.send('too late');
+    await nextTurn();
+    peer.destroy();
+    await once(peer, 'close');
+    client.resume();
+    expect(await client.closed()).toBe('end');
+  });
+
   it('closed tells when the client itself was the one', async () => {
     const { client } = await pair();
     client.destroy();
@@ -450,7 +465,7 @@ describe('over something else than a socket', () => {
       host: 'localhost',
       localPort: undefined,
       remote: undefined,
-      mayEndForReset: false,
+      readsAgain: () => false,
       resetWhenDestroyed: () => {},
     };
   }

@@ -21,7 +21,6 @@ export class MemoryTransport implements ClientTransport {
   readonly connecting = false;
   readonly name: string;
   readonly host = 'localhost';
-  readonly mayEndForReset = false;
   readonly remote: { readonly address: string; readonly port: number };
 
   /** @throws StateError if the listener does not listen */
@@ -40,6 +39,11 @@ export class MemoryTransport implements ClientTransport {
 
   get localPort(): number {
     return this.stream.localPort;
+  }
+
+  /** Its ends are ends. */
+  readsAgain(): boolean {
+    return false;
   }
 
   resetWhenDestroyed(): void {
