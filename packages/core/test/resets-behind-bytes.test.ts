@@ -19,7 +19,6 @@ const ways = {
 /** What somebody sends who then goes, and why the connection has closed. All has come when the server begins to read. */
 async function upload(leave: (client: TestClient) => Promise<void>, pulls: boolean): Promise<unknown[]> {
   const told = new Mailbox<unknown>();
-  let opened: Connection | undefined;
 
   class Base {
     @OnClose()
@@ -30,13 +29,6 @@ async function upload(leave: (client: TestClient) => Promise<void>, pulls: boole
 
   @Reagent({ port: 0 })
   class Push extends Base {
-    @OnConnection()
-    open(conn: Connection) {
-      opened = conn;
-      conn.pause();
-      conn.send('ready');
-    }
-
     @OnData()
     data(_conn: Connection, bytes: Buffer) {
       told.put(bytes.length);
@@ -47,9 +39,6 @@ async function upload(leave: (client: TestClient) => Promise<void>, pulls: boole
   class Pull extends Base {
     @OnConnection()
     async take(conn: Connection) {
-      opened = conn;
-      conn.pause();
-      conn.send('ready');
       for (;;) {
         const bytes = await conn.recv().catch(({ code }: NodeJS.ErrnoException) => code);
         told.put(bytes instanceof Buffer ? bytes.length : bytes);
@@ -60,14 +49,16 @@ async function upload(leave: (client: TestClient) => Promise<void>, pulls: boole
 
   const Class = pulls ? Pull : Push;
   await using app = await createTestApp(Class).start();
+  const listener = app.listener(Class);
   const client = await app.connect(Class);
-  await client.receive('ready');
+  await listener.waitForConnections((open) => open === 1);
+  for (const conn of listener.connections) conn.pause();
   await client.send(Buffer.alloc(1_000));
   await leave(client);
   await client.closed();
-  opened?.resume();
+  for (const conn of listener.connections) conn.resume();
   const all = await told.takeMany(pulls ? 3 : 2);
-  await app.listener(Class).waitForConnections((open) => open === 0);
+  await listener.waitForConnections((open) => open === 0);
   return all;
 }
 
