@@ -2,7 +2,7 @@
 
 import { truncate, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { type CloseReason, type Connection, lines, OnClose, OnData, Reagent, TimeoutError } from '@reagent/core';
+import { type CloseReason, type Connection, lines, OnClose, OnData, Reagent } from '@reagent/core';
 import { describe, expect, it } from 'vitest';
 import { type Front, fronts } from './support/fronts.js';
 import { memoryInUse, memoryIsBackAt } from './support/memory.js';
@@ -43,11 +43,9 @@ const ways: Readonly<Record<string, (conn: Connection<string>) => unknown>> = {
       .pipe(conn.stream),
 };
 
-/** Not the reason itself: an error keeps what its stack was called on, sockets and all they have been sent. */
 interface End {
   readonly way: unknown;
-  readonly kind: CloseReason['kind'];
-  readonly limit: Pick<TimeoutError, 'step' | 'timeout'> | undefined;
+  readonly reason: CloseReason;
 }
 
 function sender() {
@@ -65,9 +63,7 @@ function sender() {
 
     @OnClose()
     bye(conn: Connection<string>, reason: CloseReason) {
-      const { kind, error } = reason;
-      const limit = error instanceof TimeoutError ? { step: error.step, timeout: error.timeout } : undefined;
-      ends.push({ way: conn.env.way, kind, limit });
+      ends.push({ way: conn.env.way, reason });
     }
   }
 
@@ -91,9 +87,9 @@ async function areSentMuch(scene: Scene, ends: readonly End[]): Promise<number> 
   await Promise.all(orders.map((order) => neverReading(scene, order)));
   await scene.honestAreServed();
   await scene.othersAreGone();
-  const cutOff = ends.filter(({ kind }) => kind === 'timeout');
+  const cutOff = ends.filter(({ reason }) => reason.kind === 'timeout');
   expect(cutOff.map(({ way }) => way).sort()).toEqual(['echo', ...Object.keys(ways)].sort());
-  for (const { limit } of cutOff) expect(limit).toEqual({ step: 'send', timeout: LIMIT });
+  for (const { reason } of cutOff) expect(reason.error).toMatchObject({ step: 'send', timeout: LIMIT });
   return orders.length;
 }
 
