@@ -402,8 +402,8 @@ describe('OnAccept', () => {
     await using app = await createTestApp(Stuck).start();
     const stuck = await app.connect(Stuck);
     const next = await app.connect(Stuck);
-    expect(await stuck.closed({ timeout: 4_000 })).toBe('reset');
-    await next.receive('hello', { timeout: 4_000 });
+    expect(await stuck.closed()).toBe('reset');
+    await next.receive('hello');
     expect(app.listener(Stuck).stats().connections.rejected.accept).toBe(1);
   });
 
@@ -426,7 +426,7 @@ describe('OnAccept', () => {
 
     await using app = await createTestApp(Late).start();
     const late = await app.connect(Late);
-    expect(await late.closed({ timeout: 4_000 })).toBe('reset');
+    expect(await late.closed()).toBe('reset');
     gate.open();
     const next = await app.connect(Late);
     await entered.take();
