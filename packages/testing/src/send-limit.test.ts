@@ -113,7 +113,7 @@ it('a limit that is not reached stops nobody', async () => {
   const client = await slowReader(app, 'at once');
   await app.expectBackpressure({ limit: 100_000_000 });
   client.resume();
-  await client.receive(COUNT * (ROW.length + 1));
+  await client.receive(COUNT * (ROW.length + 1), { timeout: 20_000 });
 });
 
 it('where too little is sent, it says what to do', async () => {
