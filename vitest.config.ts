@@ -19,15 +19,34 @@ export default defineConfig({
   test: {
     // Tests wait more than they compute: one core is not left idle.
     maxWorkers: '100%',
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'shared',
+          // A process for each of these would spend most of its time on loading the same modules again.
+          isolate: false,
+          include: ['packages/*/src/**/*.test.ts', 'packages/core/test/behaviour/*.test.ts'],
+          typecheck: {
+            enabled: true,
+            tsconfig: 'tsconfig.tests.json',
+            include: ['packages/*/{src,test}/**/*.test-d.ts'],
+          },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // They look at what a whole process has: memory, descriptors, subscribers, unhandled rejections, children.
+          name: 'alone',
+          include: ['packages/*/test/**/*.test.ts', 'apps/*/{src,test}/**/*.test.ts', 'test/**/*.test.ts'],
+          exclude: ['**/node_modules/**', 'packages/core/test/behaviour/**'],
+        },
+      },
+    ],
     // What is to happen soon has a limit of its own, which tells what did not. A machine that is busy fails no test.
     testTimeout: 30_000,
     hookTimeout: 60_000,
     setupFiles: ['packages/core/test/setup.ts'],
-    include: ['packages/*/{src,test}/**/*.test.ts', 'apps/*/{src,test}/**/*.test.ts', 'test/**/*.test.ts'],
-    typecheck: {
-      enabled: true,
-      tsconfig: 'tsconfig.tests.json',
-      include: ['packages/*/{src,test}/**/*.test-d.ts'],
-    },
   },
 });

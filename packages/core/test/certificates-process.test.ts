@@ -24,7 +24,7 @@ function starting(): Promise<ServerProcess> {
 }
 
 async function connect(server: ServerProcess): Promise<TestClient> {
-  const client = await TestClient.connect({ port: server.port }, { secure: { ca: pki.ca.cert } });
+  const client = await TestClient.connect({ port: server.port }, { secure: { ca: pki.ca.cert }, timeout: 20_000 });
   await client.receive('hello\n');
   return client;
 }

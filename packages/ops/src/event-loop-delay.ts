@@ -16,10 +16,11 @@ export interface DelaySummary {
  * Node.js measures the time between two timers, `RESOLUTION` apart if nothing holds them up; what is over that is the delay.
  */
 export class EventLoopDelay {
-  readonly #histogram: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION });
+  readonly #histogram: IntervalHistogram;
   #latest: DelaySummary = { p50: 0, p99: 0, max: 0 };
 
-  constructor() {
+  constructor(monitor: typeof monitorEventLoopDelay = monitorEventLoopDelay) {
+    this.#histogram = monitor({ resolution: RESOLUTION });
     this.#histogram.enable();
   }
 

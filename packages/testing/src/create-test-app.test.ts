@@ -12,10 +12,11 @@ import {
   ProviderError,
   Reagent,
 } from '@reagent/core';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { certificates } from './certificates/certificates.js';
 import { TestClient } from './client/test-client.js';
 import { createTestApp } from './create-test-app.js';
+import { testAppDefaults } from './test-app-defaults.js';
 
 class Clock {
   now(): number {
@@ -308,6 +309,25 @@ describe('override', () => {
       .useFactory(async () => 'fake')
       .start();
     expect(app.resolve('url')).toBe('db://fake');
+  });
+});
+
+describe('testAppDefaults', () => {
+  afterEach(() => delete testAppDefaults.timeout);
+
+  it('are for the clients of test applications and for others', async () => {
+    testAppDefaults.timeout = 1_001;
+    await using app = await createTestApp(Time).start();
+    const { port } = app.listener(Time);
+    const clients = [
+      await app.connect(Time),
+      await TestClient.connect({ port }),
+      await TestClient.connect({ port }, { timeout: 1_002 }),
+    ];
+    const waits = clients.map((client) => client.receive('what never comes').catch(String));
+    const limits = (await Promise.all(waits)).map((failure) => /not within (.*)/.exec(String(failure))?.[1]);
+    expect(limits).toEqual(['1001 ms', '1001 ms', '1002 ms']);
+    for (const client of clients) client.destroy();
   });
 });
 

@@ -18,6 +18,7 @@ import type { Leftover } from './leftovers.js';
 import { Placement, type Transport } from './placement.js';
 import { DEFAULT_SEND_LIMIT } from './send-limit.js';
 import { TestApp } from './test-app.js';
+import { testAppDefaults } from './test-app-defaults.js';
 
 export interface TestAppOptions {
   /**
@@ -61,18 +62,6 @@ const knownOptions: readonly string[] = [
   'overrides',
   'timeout',
 ] satisfies (keyof TestAppOptions)[];
-
-/** Options that make sense for all tests of a project. */
-export interface TestAppDefaults {
-  allow: readonly Leftover[];
-  logger?: Logger;
-  sendLimit?: number;
-  timeout?: number;
-  transport?: Transport;
-}
-
-/** What test applications do where their own options do not say. To be set in a setup file, for all tests of a project. */
-export const testAppDefaults: TestAppDefaults = { allow: [] };
 
 /** What may stand in for a `T`: of an object the members that the test needs. */
 export type Fake<T> = T extends object ? Partial<T> : T;

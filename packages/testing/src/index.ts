@@ -27,9 +27,7 @@ export {
   type Fake,
   type Override,
   type TestAppBuilder,
-  type TestAppDefaults,
   type TestAppOptions,
-  testAppDefaults,
 } from './create-test-app.js';
 export type { RecordedEvent } from './event-recorder.js';
 export { clientHello } from './hostile/client-hello.js';
@@ -54,3 +52,4 @@ export { type MockListener, type MockListenerOptions, mockListener } from './moc
 export type { Transport } from './placement.js';
 export type { BackpressureOptions } from './send-limit.js';
 export { type ConnectOptions, TestApp } from './test-app.js';
+export { type TestAppDefaults, testAppDefaults } from './test-app-defaults.js';

@@ -37,7 +37,8 @@ function socketDirectories(): string[] {
 }
 
 async function visit(app: TestApp): Promise<void> {
-  const client = await app.connect(Count);
+  // All of them begin at once.
+  const client = await app.connect(Count, { timeout: 20_000 });
   await client.send('?');
   // Each is the first to ask.
   await client.receive('1\n');

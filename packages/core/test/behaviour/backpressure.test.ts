@@ -285,7 +285,7 @@ overEveryTransport('timeouts.send', ({ start }) => {
   });
 
   it('leaves a client alone that has taken everything', async () => {
-    @Reagent({ timeouts: { send: 250 } })
+    @Reagent({ timeouts: { send: 1_000 } })
     class Source {
       @OnData()
       pour(conn: Connection, data: Buffer) {
@@ -297,7 +297,7 @@ overEveryTransport('timeouts.send', ({ start }) => {
     const client = await app.connect(Source);
     await client.send('much');
     await client.receive(16 * MEBIBYTE, LONG);
-    await client.expectNothing(500);
+    await client.expectNothing(1_500);
     await client.send('still here?');
     await client.receive('still here?');
   });

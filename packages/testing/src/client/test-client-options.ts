@@ -7,7 +7,7 @@ export const DEFAULT_TIMEOUT_MS = 2_000;
 export type TestClientTarget = { readonly port: number; readonly host?: string } | { readonly path: string };
 
 export interface TestClientOptions<In = Buffer, Out = string | Uint8Array> {
-  /** The time limit of each call, in ms, where the call gives none. Default: 2 000. */
+  /** The time limit of each call, in ms, where the call gives none. Default: `testAppDefaults.timeout`, or else 2 000. */
   readonly timeout?: number;
   /** The address that the client connects from: 127.0.0.2, say, to be another host to a limit per IP. */
   readonly localAddress?: string;

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { type Codec, proxyHeader } from '@reagent/core';
 import { thrownFrom } from '../caller-stack.js';
+import { testAppDefaults } from '../test-app-defaults.js';
 import type { Agreement } from './client-tls.js';
 import { type ClientTransport, SocketTransport } from './client-transport.js';
 import { bytesInWords } from './excerpt.js';
@@ -71,7 +72,7 @@ export class TestClient<In = Buffer, Out = string | Uint8Array> {
 
   private constructor(transport: ClientTransport, options: TestClientOptions<In, Out>) {
     this.#name = transport.name;
-    this.#timeout = options.timeout ?? DEFAULT_TIMEOUT_MS;
+    this.#timeout = options.timeout ?? testAppDefaults.timeout ?? DEFAULT_TIMEOUT_MS;
     this.#serverErrors = options.serverErrors ?? (() => []);
     this.#link = new Link(transport, () => this.#waits.look());
     this.#codec = options.codec;

@@ -1,10 +1,12 @@
 import { certificates } from '@reagent/testing';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 const ca = await certificates();
 
 describe('the keys of session tickets', () => {
+  // The secret belongs to the process, which other test files run in too.
   beforeAll(() => vi.resetModules());
+  afterAll(() => vi.resetModules());
 
   it('are made up by OpenSSL where no secret is shared', async () => {
     const { loadCredentials } = await import('./credentials.js');
