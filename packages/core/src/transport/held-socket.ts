@@ -27,24 +27,24 @@ interface HeldSocket extends Socket {
 function push(this: Socket, chunk: Buffer | null): boolean {
   const holder = (this as HeldSocket)[holderKey];
   if (chunk !== null) return holder.socketReceived(chunk);
-  if (!readsAgain(this)) holder.socketEnded();
+  if (!doubtsEnd(this)) holder.socketEnded();
   return false;
 }
 
-/** Sockets that were read from again after an end. */
-const readAgain = new WeakSet<Socket>();
+/** Sockets of which an end was doubted: it is, once. */
+const doubtedEnds = new WeakSet<Socket>();
 
 /**
  * libuv tells of a reset as of an end where it comes so close behind bytes that both are found at once: an upload that was broken off
  * would pass for a whole one. Where nobody is connected any more, the system is asked again: it knows whether a FIN came before the
  * reset, and tells the end once more then, or else the reset.
  */
-function readsAgain(socket: Socket): boolean {
+function doubtsEnd(socket: Socket): boolean {
   // Of an encrypted one, TLS tells whether its client has said that it ends.
   if ((socket as TLSSocket).encrypted === true) return false;
   const { _handle } = socket as SystemSocket;
-  if (hasPeer(_handle) || readAgain.has(socket)) return false;
-  readAgain.add(socket);
+  if (hasPeer(_handle) || doubtedEnds.has(socket)) return false;
+  doubtedEnds.add(socket);
   return _handle?.readStart?.() === 0;
 }
 
