@@ -1,3 +1,4 @@
+import { readSync } from 'node:fs';
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TestClientTarget } from './test-client-options.js';
@@ -19,10 +20,10 @@ export interface ClientTransport {
   /** The address of the server, while it is connected; `undefined` where there is none. */
   readonly remote: { readonly address: string; readonly port: number } | undefined;
   /**
-   * To be asked at the stream's end, which stands for a reset where that comes so close behind bytes that libuv finds both at once. If
-   * nobody is connected any more, the system is asked again, and the `error` event tells of a reset; otherwise this gives `false`.
+   * To be asked at the stream's end, which stands for a reset where that comes so close behind bytes that libuv finds both at once: the
+   * error that it was then.
    */
-  readsAgain(): boolean;
+  resetAtEnd(): Error | undefined;
   /** Has its stream end with a RST when it is destroyed, where there is such a thing. */
   resetWhenDestroyed(): void;
 }
@@ -57,10 +58,17 @@ export class SocketTransport implements ClientTransport {
     return address === undefined || port === undefined ? undefined : { address, port };
   }
 
-  readsAgain(): boolean {
+  resetAtEnd(): Error | undefined {
     const { _handle } = this.stream as SystemSocket;
-    if (typeof _handle?.getpeername !== 'function' || _handle.getpeername({}) === 0) return false;
-    return _handle.readStart?.() === 0;
+    if (typeof _handle?.getpeername !== 'function' || _handle.getpeername({}) === 0) return undefined;
+    try {
+      // Nobody is connected any more, and everything has been read. The system knows whether a FIN came before the reset; TLS, where it
+      // is read through that, does not go on after an end.
+      readSync(_handle.fd, Buffer.alloc(1));
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ECONNRESET') return error;
+    }
+    return undefined;
   }
 
   /** A Unix socket is closed, it has no RST. */
@@ -70,7 +78,7 @@ export class SocketTransport implements ClientTransport {
   }
 }
 
-/** What a socket works with. The functions give 0, or the system's error; that of the peer is not there for Unix sockets. */
+/** What a socket works with. The function gives 0, or the system's error; it is not there for Unix sockets. */
 type SystemSocket = Socket & {
-  readonly _handle?: { getpeername?(name: object): number; readStart?(): number } | null;
+  readonly _handle?: { readonly fd: number; getpeername?(name: object): number } | null;
 };

@@ -3,7 +3,6 @@ import type { TLSSocket } from 'node:tls';
 import { Arrivals } from './arrivals.js';
 import { type Agreement, agreementOf, isEndOfHandshake, isTlsFailure, shakeHands } from './client-tls.js';
 import type { ClientTransport } from './client-transport.js';
-import { nextTurn } from './real-time.js';
 import type { TestClientTls } from './test-client-options.js';
 import { Transcript } from './transcript.js';
 
@@ -151,22 +150,18 @@ export class Link {
       this.transcript.add('received', chunk);
     });
 
-  readonly #onEnd = async () => {
+  readonly #onEnd = () => {
     // Where both sides have ended, there is no socket any more that could tell.
-    if (this.#server === 'open' && this.#own === 'open' && this.#transport.readsAgain()) {
-      // In this turn of the event loop nothing is read any more.
-      await nextTurn();
-      await nextTurn();
+    const reset = this.#server === 'open' && this.#own === 'open' ? this.#transport.resetAtEnd() : undefined;
+    if (reset !== undefined) {
+      this.#stream.destroy(reset);
+      return;
     }
-    if (this.#error === undefined) this.#ended();
-  };
-
-  #ended(): void {
     this.#change(() => {
       this.#server = 'ended';
       this.transcript.add('received', 'end');
     });
-  }
+  };
 
   readonly #onClose = () => this.#change(() => (this.#own = 'gone'));
 

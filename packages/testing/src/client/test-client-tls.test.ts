@@ -112,6 +112,41 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('over %s', (version) => {
     expect(await closed).toBe('reset');
   });
 
+  it('a reset behind more than one read takes is told from an end', async () => {
+    let peer: TLSSocket | undefined;
+    let socket: Socket | undefined;
+    const server = createPlainServer((accepted) => {
+      socket = accepted;
+      peer = new TlsSocket(accepted, { isServer: true, ...ca.server, ...versions }).on('error', () => {});
+    });
+    const client = await connect(await listening(server));
+    client.pause();
+    await new Promise((resolve) => peer?.write(Buffer.alloc(500_000), resolve));
+    socket?.resetAndDestroy();
+    await nextTurn();
+    client.resume();
+    expect(await client.closed()).toBe('reset');
+    expect(client.error).toMatchObject({ code: 'ECONNRESET' });
+  });
+
+  it('an end that a reset has followed is told from a reset', async () => {
+    let peer: TLSSocket | undefined;
+    const port = await tlsServer(versions, (accepted) => {
+      peer = accepted;
+    });
+    const client = await connect(port);
+    await expect.poll(() => peer).toBeDefined();
+    client.pause();
+    await new Promise((resolve) => peer?.end(Buffer.alloc(100_000), () => resolve(undefined)));
+    // Nobody reads it: that makes it a reset.
+    await client.send('too late');
+    await nextTurn();
+    peer?.destroy();
+    await nextTurn();
+    client.resume();
+    expect(await client.closed()).toBe('end');
+  });
+
   it('a session is resumed', async () => {
     const port = await tlsServer(versions, echo);
     const first = await connect(port);

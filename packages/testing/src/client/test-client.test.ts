@@ -465,7 +465,7 @@ describe('over something else than a socket', () => {
       host: 'localhost',
       localPort: undefined,
       remote: undefined,
-      readsAgain: () => false,
+      resetAtEnd: () => undefined,
       resetWhenDestroyed: () => {},
     };
   }

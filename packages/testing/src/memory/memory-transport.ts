@@ -42,8 +42,8 @@ export class MemoryTransport implements ClientTransport {
   }
 
   /** Its ends are ends. */
-  readsAgain(): boolean {
-    return false;
+  resetAtEnd(): undefined {
+    return undefined;
   }
 
   resetWhenDestroyed(): void {
