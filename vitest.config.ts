@@ -45,8 +45,8 @@ export default defineConfig({
       },
     ],
     // What is to happen soon has a limit of its own, which tells what did not. A machine that is busy fails no test.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     setupFiles: ['packages/core/test/setup.ts'],
   },
 });

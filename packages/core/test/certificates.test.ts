@@ -27,8 +27,8 @@ const pki = await certificates();
 const second = await pki.for(['localhost', '127.0.0.1'], { commonName: 'second' });
 const third = await pki.for(['localhost', '127.0.0.1'], { commonName: 'third' });
 
-/** Milliseconds that a test may take which loads the machine. */
-const LOADED = 30_000;
+/** Milliseconds that a client may wait in a crowd. */
+const PATIENCE_MS = 20_000;
 
 let files: CertificateFiles;
 
@@ -59,7 +59,7 @@ const trusting = { ca: pki.ca.cert };
 
 /** The name on the certificate that a client is shown now. */
 async function shown(app: TestApp, secure: object = trusting): Promise<string | undefined> {
-  await using client = await app.connect(Echo, { secure });
+  await using client = await app.connect(Echo, { secure, timeout: PATIENCE_MS });
   await client.send('hello\n');
   await client.receive('hello\n');
   return client.peerCertificate?.subject.replace('CN=', '');
@@ -78,12 +78,13 @@ class Crowd {
   constructor(app: TestApp, size: number) {
     this.#app = app;
     this.#work = Array.from({ length: size }, (_, index) => (index % 2 === 0 ? this.#comeAndGo() : this.#stay()));
+    for (const work of this.#work) work.catch(() => {}); // `disperse` tells.
   }
 
   /** Waits until every kind of client has done something more. */
   async stir(): Promise<void> {
     const [visits, lines] = [this.#visitors, this.lines];
-    await until(() => this.#visitors > visits + 10 && this.lines > lines + 10);
+    await until(() => this.#visitors > visits + 10 && this.lines > lines + 10, PATIENCE_MS);
   }
 
   /** Sends all home, and fails if any of them has met with an error. */
@@ -104,7 +105,7 @@ class Crowd {
   }
 
   async #stay(): Promise<void> {
-    await using client = await this.#app.connect(Echo, { secure: trusting });
+    await using client = await this.#app.connect(Echo, { secure: trusting, timeout: PATIENCE_MS });
     while (!this.#isOver) {
       await client.send('still here\n');
       await client.receive('still here\n');
@@ -113,7 +114,7 @@ class Crowd {
   }
 }
 
-describe.each(['reloadCertificates()', 'reload()'])('%s', { timeout: LOADED }, (call) => {
+describe.each(['reloadCertificates()', 'reload()'])('%s', (call) => {
   const reload = (app: TestApp): Promise<void> =>
     call === 'reload()' ? app.application.reload() : app.listener(Echo).reloadCertificates();
 
@@ -330,7 +331,7 @@ describe('an application', () => {
   });
 });
 
-describe('watch: true', { timeout: LOADED }, () => {
+describe('watch: true', () => {
   /** Lets the time pass in which files are looked at, until something has come of it. */
   async function looks(condition: () => boolean): Promise<void> {
     for (let turns = 0; !condition(); turns++) {

@@ -416,4 +416,4 @@ it('whatever clients and hooks do, hooks never overlap, bytes keep their order, 
     timeout: RUN_LIMIT_MS,
     endOnFailure: true,
   });
-}, 60_000);
+});

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { approach, type Front, fronts } from './support/fronts.js';
 import { build, ServerProcess } from './support/server-process.js';
 
-beforeAll(build, 120_000);
+beforeAll(build);
 
 /** Enough for Node.js to load the modules, of which it has a hundred files open at a time. */
 const DESCRIPTORS = 180;

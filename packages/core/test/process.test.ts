@@ -6,7 +6,7 @@ import { ActivatedSocket } from './support/activated-socket.js';
 import { build, ServerProcess } from './support/server-process.js';
 
 // Whole processes, on a machine that may have other things to do.
-beforeAll(build, 120_000);
+beforeAll(build);
 
 async function connect(server: ServerProcess): Promise<TestClient> {
   const client = await TestClient.connect({ port: server.port });

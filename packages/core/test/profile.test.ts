@@ -288,7 +288,7 @@ describe('the profile of a listener', () => {
 });
 
 describe('a process', () => {
-  beforeAll(build, 120_000);
+  beforeAll(build);
 
   it('that exits at once writes its profile all the same', async () => {
     await using server = await ServerProcess.start({ descriptor: { port: 0, profile: directory.path } });

@@ -13,7 +13,7 @@ const asFirst = ['--pid', '--fork', '--mount-proc', '--kill-child', process.exec
 const canBeFirst = spawnSync('unshare', [...asFirst, '-e', '0']).status === 0;
 
 // Whole processes, on a machine that may have other things to do.
-beforeAll(build, 120_000);
+beforeAll(build);
 
 /** Resolves while its provider is being made. */
 async function starting(options: { delay?: number; workers?: number }): Promise<Program> {

@@ -45,7 +45,7 @@ const LIMIT = 10_000;
 const eventLoop = monitorEventLoopDelay();
 eventLoop.enable();
 
-beforeAll(build, 120_000);
+beforeAll(build);
 
 interface Report {
   readonly rss: number;

@@ -20,7 +20,7 @@ beforeAll(async () => {
   server = known.server;
   ca = known.ca.cert;
   await build();
-}, 120_000);
+});
 
 /** What the service manager passes on is always the first descriptor behind the standard ones. */
 const fd = 3;
@@ -44,7 +44,7 @@ async function stop(process: ServerProcess): Promise<void> {
   expect(await process.exit()).toBe(0);
 }
 
-describe.each(['TCP', 'Unix'] as const)('an inherited %s socket', { timeout: 30_000 }, (transport) => {
+describe.each(['TCP', 'Unix'] as const)('an inherited %s socket', (transport) => {
   const listen = ({ path }: TemporaryDirectory) =>
     ActivatedSocket.listen(transport === 'TCP' ? undefined : `${path}/service.sock`);
 

@@ -8,7 +8,7 @@ import { TestClient } from '@reagent/testing';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { build, ServerProcess } from './support/server-process.js';
 
-beforeAll(build, 120_000);
+beforeAll(build);
 
 const children = new Set<ChildProcess>();
 afterEach(() => {

@@ -6,7 +6,7 @@ import { Program } from './support/program.js';
 import { build } from './support/server-process.js';
 
 const script = fileURLToPath(new URL('./support/supervisor-process.mjs', import.meta.url));
-beforeAll(build, 120_000);
+beforeAll(build);
 
 /** What each process of the application tells, in order, and how its first one has ended. */
 async function run(behaviour: string): Promise<{ supervisor: string[]; worker: string[]; code: unknown; log: string }> {

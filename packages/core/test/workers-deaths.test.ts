@@ -25,7 +25,7 @@ describe('a worker', () => {
       atShutdown: 'goodbye',
       execArgv: hurried,
     });
-  }, 60_000);
+  });
   afterAll(() => server[Symbol.asyncDispose]());
 
   beforeEach(async () => {

@@ -9,7 +9,7 @@ import { Visitors } from './support/visitors.js';
 import { WorkersProcess } from './support/workers-process.js';
 
 vi.setConfig({ testTimeout: 60_000 });
-beforeAll(build, 120_000);
+beforeAll(build);
 
 describe('under load', () => {
   it('a reload replaces all workers, refuses nobody and loses no answer, on a port, a Unix socket and with TLS', async () => {

@@ -19,7 +19,7 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a session over %s that one worke
       listeners: [{ port: 0, host: '127.0.0.1', timeouts: { shutdown: 1 }, secure: true }],
     });
     secure = { ca: ca.cert, maxVersion };
-  }, 60_000);
+  });
   afterAll(() => server[Symbol.asyncDispose]());
 
   it('is resumed by another one', async () => {

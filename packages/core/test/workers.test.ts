@@ -14,7 +14,7 @@ describe('an application with workers', () => {
   let server: WorkersProcess;
   beforeAll(async () => {
     server = await WorkersProcess.start({ workers: { count: 2, heartbeat: 2_000 } });
-  }, 60_000);
+  });
   afterAll(() => server[Symbol.asyncDispose]());
 
   it('serves one port with several processes, none of which is the first', async () => {
@@ -85,7 +85,7 @@ describe('a worker process', () => {
   let server: WorkersProcess;
   beforeAll(async () => {
     server = await WorkersProcess.start({ workers: { count: 1, heartbeat: 500 }, execArgv: ['--trace-uncaught'] });
-  }, 60_000);
+  });
   afterAll(() => server[Symbol.asyncDispose]());
 
   it('runs the main file with its arguments, can start listeners, and its children are no workers', async () => {

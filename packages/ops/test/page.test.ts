@@ -46,7 +46,7 @@ describe.skipIf(chromium === undefined)(
 
     beforeAll(async () => {
       browser = await launch(String(chromium));
-    }, 30_000);
+    });
 
     afterAll(() => browser.close());
 

@@ -13,7 +13,7 @@ import { build, WorkersServer } from './support/workers-server.js';
 const promtool = pathOf('promtool');
 const chromium = pathOf('chromium');
 
-beforeAll(build, 120_000);
+beforeAll(build);
 
 async function scrape({ url }: WorkersServer, accept = 'text/plain'): Promise<string> {
   const response = await fetch(`${url}metrics`, { headers: { accept } });

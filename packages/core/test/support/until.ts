@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 const LIMIT_MS = 4_000;
 
 /** Waits until something that announces itself by no event has become true. */
-export async function until(condition: () => boolean): Promise<void> {
+export async function until(condition: () => boolean, limit = LIMIT_MS): Promise<void> {
   const late = new Error(`it never became true that ${condition.toString().replace(/^\(\) => /, '')}`);
-  const deadline = Date.now() + LIMIT_MS;
+  const deadline = Date.now() + limit;
   while (!condition()) {
     if (Date.now() > deadline) throw late;
     await delay(1);
