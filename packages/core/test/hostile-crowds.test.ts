@@ -2,13 +2,11 @@
 
 import { type Connection, lines, OnData, proxyHeader, Reagent } from '@reagent/core';
 import { type Flood, type FloodOptions, flood } from '@reagent/testing';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type Front, fronts, plainFront } from './support/fronts.js';
 import { memoryInUse, memoryIsBackAt } from './support/memory.js';
 import { HOSTILE, type Outcome, Scene } from './support/scene.js';
 import { until } from './support/until.js';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 /** A crowd as large as one can be here. */
 const MANY = 5_000;

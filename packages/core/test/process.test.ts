@@ -5,7 +5,6 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { ActivatedSocket } from './support/activated-socket.js';
 import { build, ServerProcess } from './support/server-process.js';
 
-// Whole processes, on a machine that may have other things to do.
 beforeAll(build);
 
 async function connect(server: ServerProcess): Promise<TestClient> {

@@ -12,7 +12,6 @@ const script = fileURLToPath(new URL('./support/starting-process.mjs', import.me
 const asFirst = ['--pid', '--fork', '--mount-proc', '--kill-child', process.execPath];
 const canBeFirst = spawnSync('unshare', [...asFirst, '-e', '0']).status === 0;
 
-// Whole processes, on a machine that may have other things to do.
 beforeAll(build);
 
 /** Resolves while its provider is being made. */

@@ -2,14 +2,13 @@
 
 import { writeFile } from 'node:fs/promises';
 import type { TestClient } from '@reagent/testing';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { isAlive } from './support/is-alive.js';
 import { TemporaryDirectory } from './support/temporary-directory.js';
 import { until } from './support/until.js';
 import { hurried, WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
-vi.setConfig({ testTimeout: 60_000 });
 beforeAll(bundle);
 
 describe('a worker', () => {

@@ -2,13 +2,12 @@
 
 import { connect } from 'node:net';
 import { certificates } from '@reagent/testing';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { build } from './support/server-process.js';
 import { TemporaryDirectory } from './support/temporary-directory.js';
 import { Visitors } from './support/visitors.js';
 import { WorkersProcess } from './support/workers-process.js';
 
-vi.setConfig({ testTimeout: 60_000 });
 beforeAll(build);
 
 describe('under load', () => {

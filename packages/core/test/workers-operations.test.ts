@@ -1,13 +1,11 @@
 // Applications with workers that are reloaded, lose a worker and are stopped, under a load that keeps both cores busy. What the clients count
 // is said in bench/load/clients.c.
 
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { needs } from './support/program.js';
 import { compileClients, MESSAGE_BYTES, TolerantClients } from './support/tolerant-clients.js';
 import { WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const missing = needs('cc');
 

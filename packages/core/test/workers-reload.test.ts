@@ -2,13 +2,12 @@
 
 import { writeFile } from 'node:fs/promises';
 import type { TestClient } from '@reagent/testing';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { isAlive } from './support/is-alive.js';
 import { TemporaryDirectory } from './support/temporary-directory.js';
 import { hurried, WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
-vi.setConfig({ testTimeout: 60_000 });
 beforeAll(bundle);
 
 /** Connections may stay so long when a worker is to stop. */

@@ -4,12 +4,11 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { TestClient } from '@reagent/testing';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { TemporaryDirectory } from './support/temporary-directory.js';
 import { WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
-vi.setConfig({ testTimeout: 60_000 });
 beforeAll(bundle);
 
 /** Workers do this before they get to the main file. */

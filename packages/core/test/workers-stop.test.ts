@@ -1,12 +1,11 @@
 // How applications with workers stop.
 
 import { TestClient } from '@reagent/testing';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { isAlive } from './support/is-alive.js';
 import { hurried, WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
-vi.setConfig({ testTimeout: 60_000 });
 beforeAll(bundle);
 
 describe('stopping an application with workers', () => {

@@ -1,11 +1,10 @@
 // TLS in applications with workers.
 
 import { certificates, type TestClientTls } from '@reagent/testing';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
-vi.setConfig({ testTimeout: 60_000 });
 beforeAll(bundle);
 
 describe.each(['TLSv1.2', 'TLSv1.3'] as const)('a session over %s that one worker has begun', (maxVersion) => {

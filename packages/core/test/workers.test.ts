@@ -1,13 +1,11 @@
 // Applications with workers: whole processes, as they run in production.
 
 import { TestClient } from '@reagent/testing';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ActivatedSocket } from './support/activated-socket.js';
 import { WorkersProcess } from './support/workers-process.js';
 import { bundle } from './support/workers-program.js';
 
-// Several processes start in each of them, on a machine that may have other things to do.
-vi.setConfig({ testTimeout: 60_000 });
 beforeAll(bundle);
 
 describe('an application with workers', () => {
