@@ -47,6 +47,6 @@ export default defineConfig({
     // What is to happen soon has a limit of its own, which tells what did not. A machine that is busy fails no test.
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    setupFiles: ['packages/core/test/setup.ts'],
+    setupFiles: ['test/setup.ts'],
   },
 });
